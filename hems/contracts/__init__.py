@@ -1,0 +1,1 @@
+"""Every topic and payload: the public interface, declared once."""

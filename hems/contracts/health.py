@@ -1,0 +1,69 @@
+"""How the services are."""
+
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from hems.contracts.payload import LongText, MalformedPayload, Moment, Payload
+
+
+class ServiceStatus(Payload):
+    """`online` or `offline`, plain; the last will says `offline`."""
+
+    online: bool
+
+    def to_wire(self) -> bytes:
+        """The plain word."""
+        return b"online" if self.online else b"offline"
+
+    @classmethod
+    def from_wire(cls, raw: bytes) -> Self:
+        """The plain word.
+
+        Raises:
+            MalformedPayload: it is another word.
+        """
+        if raw not in (b"online", b"offline"):
+            raise MalformedPayload("payload: neither 'online' nor 'offline'")
+        return cls(online=raw == b"online")
+
+
+class ServiceHealth(Payload):
+    """What a service has done lately, and what stands in its way."""
+
+    at: Moment
+    version: str
+    started_at: Moment
+    work: Annotated[dict[str, int], Field(description="counters of work done since the start")] = {}
+    errors: Annotated[dict[str, int], Field(description="counters of what went wrong since the start")] = {}
+    gauges: Annotated[dict[str, float], Field(description="figures of the moment, the unit in the name")] = {}
+    backlog: Annotated[int, Field(ge=0, description="messages accepted and not yet acknowledged by the broker")] = 0
+    blind: Annotated[LongText | None, Field(description="why it can't do its work now")] = None
+    configuration_error: LongText | None = None
+
+
+class Missed(Payload):
+    """A reader whose session the broker lost asks all to say again what they still keep."""
+
+    at: Moment
+
+
+class TasmotaPower(Payload):
+    """Tasmota's own plain `ON` or `OFF`."""
+
+    on: bool
+
+    def to_wire(self) -> bytes:
+        """The plain word."""
+        return b"ON" if self.on else b"OFF"
+
+    @classmethod
+    def from_wire(cls, raw: bytes) -> Self:
+        """The plain word.
+
+        Raises:
+            MalformedPayload: it is another word.
+        """
+        if raw not in (b"ON", b"OFF"):
+            raise MalformedPayload("payload: neither 'ON' nor 'OFF'")
+        return cls(on=raw == b"ON")

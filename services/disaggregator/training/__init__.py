@@ -1,0 +1,1 @@
+"""Training of the disaggregator's models: TensorFlow in, ONNX file and card out. Nothing else imports it."""
