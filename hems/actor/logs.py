@@ -1,0 +1,71 @@
+"""Logs: one line an event, JSON where a machine reads them, and faults that don't flood."""
+
+import logging
+import os
+import sys
+from typing import Any, Protocol
+
+import structlog
+
+
+class Log(Protocol):
+    """The part of a structlog logger that is used here."""
+
+    def info(self, event: str, **details: Any) -> Any:
+        """Something happened."""
+        ...
+
+    def warning(self, event: str, **details: Any) -> Any:
+        """Something went wrong and work goes on."""
+        ...
+
+    def error(self, event: str, **details: Any) -> Any:
+        """Something went wrong that a person should see."""
+        ...
+
+
+def configure_logs(service: str) -> None:
+    """Write to stderr: readable in a terminal, JSON elsewhere; `HEMS_LOG_FORMAT` (console, json) says otherwise."""
+    form = os.environ.get("HEMS_LOG_FORMAT") or ("console" if sys.stderr.isatty() else "json")
+    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+class FaultLog:
+    """A fault that may repeat: the first is logged, then each `every`th, and the recovery with their count."""
+
+    def __init__(self, log: Log, event: str, every: int = 100) -> None:
+        self._log = log
+        self._event = event
+        self._every = every
+        self._count = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the fault has not been followed by a recovery."""
+        return self._count > 0
+
+    def failed(self, **details: Any) -> None:
+        """Count the fault, and log it where it is due."""
+        self._count += 1
+        if self._count == 1 or self._count % self._every == 0:
+            self._log.warning(self._event, times=self._count, **details)
+
+    def recovered(self, **details: Any) -> None:
+        """Log that it is over, where it had begun."""
+        if self._count:
+            self._log.info(f"{self._event}: recovered", times=self._count, **details)
+        self._count = 0
