@@ -6,7 +6,7 @@ from hems.contracts.alerts import Alert, NotifyMessage, NotifyMute, NotifyTest
 from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState
 from hems.contracts.demand import DemandEvent, DemandOverride, DemandState
 from hems.contracts.energy import Energy, HistoryQuery, HistoryResult, Series
-from hems.contracts.health import Missed, ServiceHealth, ServiceStatus, TasmotaPower
+from hems.contracts.health import BrokerUptime, Missed, ServiceHealth, ServiceStatus, TasmotaPower
 from hems.contracts.mains import Mains, Voltage
 from hems.contracts.relays import RelayCommand, RelayResult, RelayState
 from hems.contracts.topic import Topic, by
@@ -129,6 +129,10 @@ SERVICE_MISSED = Topic(
     "service/{service}/missed", Missed, "A reader lost its session at the broker: all say again what they still keep.",
     said_by=_EACH, read_by=SERVICES,
 )  # fmt: skip
+BROKER_UPTIME = Topic(
+    "$SYS/broker/uptime", BrokerUptime, "Mosquitto's own: how long it has run, so that services notice a restart.", foreign=True, qos=0,
+    said_by=(), read_by=(*SERVICES, CLIENT, DEVICE), retain=True,
+)  # fmt: skip
 TASMOTA_COMMAND = Topic(
     "cmnd/{device}/POWER", TasmotaPower, "Tasmota's own command.", foreign=True,
     said_by=(by("actuator"),), read_by=(),
@@ -141,5 +145,5 @@ TASMOTA_STATE = Topic(
 CATALOG: tuple[Topic[Any], ...] = (
     MAINS, VOLTAGE, APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, RELAY_SET, RELAY_SET_BY, RELAY, RELAY_RESULT, ENERGY, ENERGY_OF,
     PRICE, CARBON, HISTORY_QUERY, HISTORY_RESULT, DEMAND_EVENT, DEMAND_OVERRIDE, DEMAND, ALERT, NOTIFY_TEST, NOTIFY_MUTE,
-    NOTIFY_MESSAGE, SERVICE_STATUS, SERVICE_HEALTH, SERVICE_MISSED, TASMOTA_COMMAND, TASMOTA_STATE,
+    NOTIFY_MESSAGE, SERVICE_STATUS, SERVICE_HEALTH, SERVICE_MISSED, BROKER_UPTIME, TASMOTA_COMMAND, TASMOTA_STATE,
 )  # fmt: skip

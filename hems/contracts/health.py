@@ -48,6 +48,28 @@ class Missed(Payload):
     at: Moment
 
 
+class BrokerUptime(Payload):
+    """Mosquitto's own `1234 seconds`: how long the broker has run."""
+
+    seconds: Annotated[int, Field(ge=0)]
+
+    def to_wire(self) -> bytes:
+        """As Mosquitto writes it."""
+        return b"%d seconds" % self.seconds
+
+    @classmethod
+    def from_wire(cls, raw: bytes) -> Self:
+        """As Mosquitto writes it.
+
+        Raises:
+            MalformedPayload: it begins with no number.
+        """
+        number = raw[:20].split(b" ")[0]
+        if not number.isdigit():
+            raise MalformedPayload("payload: not a number of seconds")
+        return cls(seconds=int(number))
+
+
 class TasmotaPower(Payload):
     """Tasmota's own plain `ON` or `OFF`."""
 

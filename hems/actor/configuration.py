@@ -1,0 +1,127 @@
+"""Reading `hems.yaml`, and saying of each mistake in which file, line and key it is."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import yaml
+from pydantic import ValidationError
+
+from hems.actor.settings import Section
+
+S = TypeVar("S", bound=Section)
+_DEFAULT_FILE = Path("hems.yaml")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake, where it stands, and what is wrong with it. `line` is None where the environment set it, or nothing did."""
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.key}: {self.message}"
+
+
+class ConfigurationError(Exception):
+    """The configuration has mistakes; all of them are listed."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = tuple(mistakes)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A `hems.yaml` that could be read: sections, and the line of every key."""
+
+    file: str
+    sections: Mapping[str, Mapping[str, Any]]
+    lines: Mapping[tuple[str, ...], int]
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> "Configuration":
+        """Read the file given, or that `HEMS_CONFIG` names, or `hems.yaml` here; with none of them, everything has its default.
+
+        Raises:
+            ConfigurationError: the file is missing, is not YAML, or is not made of sections.
+        """
+        named = path or (Path(os.environ["HEMS_CONFIG"]) if os.environ.get("HEMS_CONFIG") else None)
+        if named is None and not _DEFAULT_FILE.exists():
+            return cls("(no hems.yaml)", {}, {})
+        return _parsed(named or _DEFAULT_FILE)
+
+    def section(self, kind: type[S], environment: Mapping[str, str] | None = None) -> S:
+        """One section, checked.
+
+        Raises:
+            ConfigurationError: with every mistake in it.
+        """
+        try:
+            return kind.read(self.sections.get(kind.section), environment)
+        except ValidationError as error:
+            raise ConfigurationError([self._mistake(kind.section, problem) for problem in error.errors()]) from None
+        except OSError as error:
+            raise ConfigurationError([Mistake("environment", None, kind.section, f"a file that it names can't be read: {error}")]) from None
+
+    def unknown_sections(self, known: Sequence[str]) -> list[Mistake]:
+        """Sections that no service reads: most often a misspelt name."""
+        return [
+            Mistake(self.file, self.lines.get((name,)), name, f"no such section; there are {', '.join(sorted(known))}")
+            for name in self.sections
+            if name not in known
+        ]
+
+    def _mistake(self, section: str, problem: Any) -> Mistake:
+        key = (section, *map(str, problem["loc"]))
+        message = "no such key" if problem["type"] == "extra_forbidden" else str(problem["msg"])
+        return Mistake(self.file, self._line(key), ".".join(key), message)
+
+    def _line(self, key: tuple[str, ...]) -> int | None:
+        while key and key not in self.lines:
+            key = key[:-1]
+        return self.lines.get(key)
+
+
+def _parsed(path: Path) -> Configuration:
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values: Any = yaml.safe_load(text) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([Mistake(str(path), None, "file", f"can't be read: {error}")]) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise ConfigurationError([Mistake(str(path), line, "file", f"is not YAML: {error.problem}")]) from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError([Mistake(str(path), None, "file", f"is not YAML: {error}")]) from None
+    return Configuration(str(path), _sections(path, values), _lines(node))
+
+
+def _sections(path: Path, values: Any) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(values, dict):
+        raise ConfigurationError([Mistake(str(path), 1, "file", "holds no sections such as 'home:' and 'sensor:'")])
+    sections = cast("dict[Any, Any]", values)
+    wrong = [name for name, section in sections.items() if not isinstance(section, dict | None)]
+    if wrong:
+        raise ConfigurationError([Mistake(str(path), None, str(name), "is a section: its keys go below it, indented") for name in wrong])
+    return {str(name): section or {} for name, section in sections.items()}
+
+
+def _lines(node: Any, key: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:
+    found: dict[tuple[str, ...], int] = {}
+    if isinstance(node, yaml.MappingNode):
+        for name, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+            found[here := (*key, str(name.value))] = name.start_mark.line + 1
+            found |= _lines(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for place, value in enumerate(cast("list[yaml.Node]", node.value)):
+            found[here := (*key, str(place))] = value.start_mark.line + 1
+            found |= _lines(value, here)
+    return found

@@ -1,0 +1,23 @@
+"""Reading what a task group raised."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, cast
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The single exceptions in a group of groups."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    group = cast("BaseExceptionGroup[Any]", error)
+    return [leaf for inner in group.exceptions for leaf in leaves(inner)]
+
+
+@contextmanager
+def ends_on(*expected: type[Exception]) -> Generator[list[BaseException]]:
+    """Collect the expected failures, also out of a task group; anything else is a bug and passes."""
+    caught: list[BaseException] = []
+    try:
+        yield caught
+    except* expected as group:
+        caught.extend(leaves(group))

@@ -1,0 +1,111 @@
+"""The bus on a real MQTT broker, version 5, or 3.1.1 where told."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from hems.actor.bus import Bus, Delivery, Disconnected, Session
+from hems.actor.paho_access import PahoClient
+from hems.actor.settings import BrokerSettings
+from hems.contracts.topic import Qos
+
+_RECEIVE_MAXIMUM = 20
+_PATIENCE_S = 10.0
+
+
+class MqttBus:
+    """One connection."""
+
+    def __init__(self, client: PahoClient) -> None:
+        self._client = client
+
+    @property
+    def session_present(self) -> bool:
+        """The broker remembered this session."""
+        return self._client.session_present
+
+    async def subscribe(self, topic_filter: str, qos: Qos) -> None:
+        """Subscribe; a refusal shows itself by silence on 3.1.1 and on many brokers."""
+        try:
+            await self._client.subscribe(topic_filter, qos)
+        except aiomqtt.MqttError as error:
+            raise Disconnected(str(error)) from None
+
+    async def publish(self, topic: str, payload: bytes, *, qos: Qos, retain: bool) -> None:
+        """Publish, and with QoS 1 wait for the broker's answer."""
+        await self._client.publish_answered(topic, payload, qos=qos, retain=retain, patience_s=_PATIENCE_S)
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """The messages as they come."""
+        async for message in self._client.received():
+            yield Delivery(
+                topic=str(message.topic),
+                payload=_bytes(message.payload),
+                retained=bool(message.retain),
+                acknowledge=lambda message=message: self._client.acknowledge(message),
+            )
+
+
+class MqttBroker:
+    """Where to connect, and as whom."""
+
+    def __init__(self, settings: BrokerSettings) -> None:
+        self._settings = settings
+
+    @contextlib.asynccontextmanager
+    async def connect(self, session: Session) -> AsyncGenerator[Bus]:
+        """Connect once."""
+        client = self._client(session)
+        try:
+            await client.__aenter__()
+        except (aiomqtt.MqttError, OSError) as error:
+            client.drop()
+            raise Disconnected(f"{self._settings.host}:{self._settings.port}: {error}") from None
+        client.watch_connection()
+        try:
+            yield MqttBus(client)
+        finally:
+            await _close(client)
+
+    def _client(self, session: Session) -> PahoClient:
+        settings = self._settings
+        return PahoClient(
+            settings.host,
+            settings.port,
+            identifier=session.client_id,
+            username=settings.username,
+            password=settings.password.get_secret_value() if settings.password else None,
+            will=aiomqtt.Will(session.will.topic, session.will.payload, qos=1, retain=True) if session.will else None,
+            keepalive=settings.keepalive_s,
+            timeout=5,
+            tls_context=self._tls(),
+            **self._version(session),
+        )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=self._settings.ca_file) if self._settings.tls else None
+
+    def _version(self, session: Session) -> dict[str, Any]:
+        if self._settings.protocol == "3.1.1":
+            return {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": not session.durable}
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._settings.session_expiry_s if session.durable else 0
+        properties.ReceiveMaximum = _RECEIVE_MAXIMUM
+        return {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": not session.durable, "properties": properties}
+
+
+async def _close(client: PahoClient) -> None:
+    with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+        async with asyncio.timeout(1):
+            await client.__aexit__(None, None, None)
+    client.drop()
+
+
+def _bytes(payload: Any) -> bytes:
+    return payload if isinstance(payload, bytes) else b"" if payload is None else str(payload).encode()

@@ -1,0 +1,211 @@
+"""Runs one service: reads its settings, connects it, keeps it connected, and stops it cleanly."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+import structlog
+
+from hems.actor.bus import Actor, Broker, Input, Session, SessionTaken, Will
+from hems.actor.clock import Clock, SimulatedClock, WallClock
+from hems.actor.configuration import Configuration, ConfigurationError
+from hems.actor.connection import Connection
+from hems.actor.context import Context
+from hems.actor.failures import leaves
+from hems.actor.health import Health
+from hems.actor.logs import Log, configure_logs
+from hems.actor.mqtt_bus import MqttBroker
+from hems.actor.postman import Postman
+from hems.actor.settings import BrokerSettings, ClockSettings, HomeSettings, Section, StorageSettings
+from hems.actor.store import Store
+from hems.contracts.catalog import SERVICE_HEALTH, SERVICE_STATUS
+from hems.contracts.health import ServiceStatus
+from hems.contracts.topic import Root
+
+S = TypeVar("S", bound=Section)
+Build = Callable[[S, Context], Actor]
+
+EXIT_BUG = 1
+EXIT_CONFIGURATION = 78
+"""`EX_CONFIG` of sysexits: a restart alone does not help."""
+
+_ERROR_SHOWN_S = 3.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every service shares of the configuration."""
+
+    home: HomeSettings
+    broker: BrokerSettings
+    storage: StorageSettings
+    clock: ClockSettings
+
+    @classmethod
+    def of(cls, configuration: Configuration, service: str) -> "Surroundings":
+        """The general sections; the service's own name is its broker user unless set.
+
+        Raises:
+            ConfigurationError: with the mistakes of the first section that has some.
+        """
+        broker = configuration.section(BrokerSettings)
+        return cls(
+            home=configuration.section(HomeSettings),
+            broker=broker if broker.username else broker.model_copy(update={"username": service}),
+            storage=configuration.section(StorageSettings),
+            clock=configuration.section(ClockSettings),
+        )
+
+    @property
+    def root(self) -> Root:
+        """Where the home's topics stand."""
+        return Root(self.home.id, self.broker.prefix)
+
+    def new_clock(self) -> Clock:
+        """The wall clock, or the simulated one that all processes share."""
+        settings = self.clock
+        return WallClock() if settings.epoch is None else SimulatedClock(settings.epoch, settings.anchor_s, settings.rate)
+
+
+def run_service(service: str, settings_class: type[S], build: Build[S]) -> NoReturn:
+    """Run until SIGTERM or SIGINT, then exit 0; 78 on a mistake in the configuration, 1 on a bug.
+
+    Args:
+        service: the service's name, in topics and as its broker user.
+        settings_class: its section.
+        build: assembles the actor; an actor that is an async context manager is entered before anything is
+            subscribed and left after the last message.
+    """
+    configure_logs(service)
+    sys.exit(asyncio.run(_run(service, settings_class, build, structlog.get_logger())))
+
+
+async def _run(service: str, settings_class: type[S], build: Build[S], log: Log) -> int:
+    stop = _stop_signal()
+    try:
+        configuration = Configuration.load()
+        surroundings = Surroundings.of(configuration, service)
+    except ConfigurationError as error:
+        log.error("the configuration has mistakes", mistakes=str(error))
+        return EXIT_CONFIGURATION
+    try:
+        settings = configuration.section(settings_class)
+    except ConfigurationError as error:
+        log.error("the configuration has mistakes", mistakes=str(error))
+        await _show_mistakes(service, surroundings, str(error), log)
+        return EXIT_CONFIGURATION
+    serving = asyncio.ensure_future(_serve_settings(service, surroundings, lambda context: build(settings, context), log))
+    return await _until(serving, stop, log)
+
+
+async def _until(serving: "asyncio.Future[None]", stop: asyncio.Event, log: Log) -> int:
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    serving.cancel()
+    (outcome,) = await asyncio.gather(serving, return_exceptions=True)
+    if outcome is None or isinstance(outcome, asyncio.CancelledError):
+        log.info("stopped")
+        return 0
+    return _exit_status(outcome, log)
+
+
+def _exit_status(failure: BaseException, log: Log) -> int:
+    mistakes = [leaf for leaf in leaves(failure) if isinstance(leaf, ConfigurationError)]
+    if mistakes:
+        log.error("the configuration has mistakes", mistakes="; ".join(map(str, mistakes)))
+        return EXIT_CONFIGURATION
+    if any(isinstance(leaf, SessionTaken) for leaf in leaves(failure)):
+        log.error("another instance of this service is connected for this home; stop one of them")
+    else:
+        log.error("a bug stopped the service; the supervisor starts it again", exc_info=failure)
+    return EXIT_BUG
+
+
+async def _serve_settings(service: str, surroundings: Surroundings, build: Callable[[Context], Actor], log: Log) -> None:
+    storage, home = surroundings.storage, surroundings.home.id
+    path = storage.directory / home / f"{service}.db"
+    with Store(path, log, most_rows=storage.outbox_rows, keep_said_s=storage.keep_said_s) as store:
+        broker, clock = MqttBroker(surroundings.broker), surroundings.new_clock()
+        await serve(service, build, broker=broker, root=surroundings.root, clock=clock, store=store, log=log)
+
+
+async def serve(
+    service: str, build: Callable[[Context], Actor], *, broker: Broker, root: Root, clock: Clock, store: Store, log: Log
+) -> None:
+    """Run one actor on a broker until cancelled; tests call this with fakes.
+
+    Raises:
+        BaseExceptionGroup: the actor's own exceptions: bugs.
+    """
+    health = Health(clock.now())
+    postman = Postman(service, root, clock, health, store, log)
+    context = Context(root=root, clock=clock, health=health, store=store, speaker=postman)
+    actor = build(context)
+    context.outputs = actor.outputs
+    connect = _Connector(service, broker, root, clock, health, log)
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(actor, AbstractAsyncContextManager):
+            await stack.enter_async_context(actor)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(connect.live(actor.inputs, postman).keep())
+            if any(entry.durable for entry in actor.inputs):
+                tasks.create_task(connect.durable(actor.inputs, postman).keep())
+            tasks.create_task(store.keep_tidy())
+            tasks.create_task(actor.run())
+            log.info("started", home=root.home)
+
+
+@dataclass(frozen=True)
+class _Connector:
+    service: str
+    broker: Broker
+    root: Root
+    clock: Clock
+    health: Health
+    log: Log
+
+    def live(self, inputs: Sequence[Input[Any]], postman: Postman) -> Connection:
+        """The connection for what only counts now, and for speaking."""
+        heard = (*postman.inputs, *(entry for entry in inputs if not entry.durable))
+        work = (postman.attend, postman.notice_restart, postman.deliver, postman.report)
+        return self._connection(Session(self._client_id(), will=_will(self.service, self.root)), heard, work)
+
+    def durable(self, inputs: Sequence[Input[Any]], postman: Postman) -> Connection:
+        """The connection that the broker queues for while the service is away."""
+        heard = tuple(entry for entry in inputs if entry.durable)
+        return self._connection(Session(f"{self._client_id()}-durable", durable=True), heard, (postman.ask_again,))
+
+    def _connection(self, session: Session, inputs: Sequence[Input[Any]], work: Sequence[Any]) -> Connection:
+        return Connection(self.broker, session, inputs, work, root=self.root, clock=self.clock, health=self.health, log=self.log)
+
+    def _client_id(self) -> str:
+        return f"{self.root.prefix}-{self.root.home}-{self.service}"
+
+
+def _will(service: str, root: Root) -> Will:
+    return Will(SERVICE_STATUS.at(root, service=service), ServiceStatus(online=False).to_wire())
+
+
+async def _show_mistakes(service: str, surroundings: Surroundings, mistakes: str, log: Log) -> None:
+    """Put the mistakes where people look: into the retained health message."""
+    health = Health(surroundings.new_clock().now())
+    health.configuration_error = mistakes[:2_000]
+    session = Session(f"{surroundings.root.prefix}-{surroundings.root.home}-{service}", will=_will(service, surroundings.root))
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_ERROR_SHOWN_S), MqttBroker(surroundings.broker).connect(session) as bus:
+            report = health.report(surroundings.new_clock().now(), 0)
+            await bus.publish(SERVICE_HEALTH.at(surroundings.root, service=service), report.to_wire(), qos=1, retain=True)
+            await bus.publish(SERVICE_STATUS.at(surroundings.root, service=service), b"offline", qos=1, retain=True)
+
+
+def _stop_signal() -> asyncio.Event:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

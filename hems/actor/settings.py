@@ -1,0 +1,130 @@
+"""Settings: one `hems.yaml` for all, the environment over it, a class per section.
+
+`HEMS_<SECTION>__<KEY>` replaces a key; `HEMS_<SECTION>__<KEY>_FILE` names a file that holds it, for secrets.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from hems.contracts.payload import Identifier
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{name!r} is not a time zone; one is 'Europe/London'") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+
+
+class Section(BaseSettings):
+    """One section of `hems.yaml`. Unknown keys are mistakes; every key has a default where one makes sense."""
+
+    section: ClassVar[str]
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Self:
+        """The section, from a file's values and the environment over them.
+
+        Raises:
+            pydantic.ValidationError: a value breaks its rule.
+        """
+        return cls(_values=dict(values or {}), _environment=dict(os.environ if environment is None else environment))  # type: ignore[call-arg]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order: the environment, then what the caller or the file gives."""
+        given: dict[str, Any] = dict(init_settings())
+        values = given.pop("_values", given)
+        environment = given.pop("_environment", {})
+        return _Environment(settings_cls, cls.section, environment), InitSettingsSource(settings_cls, values)
+
+
+class _Environment(EnvSettingsSource):
+    """`HEMS_<SECTION>__<KEY>`, or the content of the file that `…_FILE` names."""
+
+    def __init__(self, settings_cls: type[BaseSettings], section: str, environment: Mapping[str, str]) -> None:
+        self._given = environment
+        super().__init__(settings_cls, env_prefix=f"HEMS_{section}__", env_nested_delimiter="__", case_sensitive=False)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {_name(key): _value(key, value) for key, value in self._given.items() if key.upper().startswith(self.env_prefix.upper())}
+
+
+def _name(key: str) -> str:
+    return key.lower().removesuffix("_file") if _names_a_file(key) else key.lower()
+
+
+def _value(key: str, value: str) -> str:
+    return Path(value).read_text(encoding="utf-8").strip() if _names_a_file(key) else value
+
+
+def _names_a_file(key: str) -> bool:
+    return key.upper().endswith("_FILE") and not key.upper().endswith("CA_FILE")
+
+
+class HomeSettings(Section):
+    """The home that all services serve."""
+
+    section: ClassVar[str] = "home"
+
+    id: Annotated[Identifier, Field(description="in every topic")] = "home"
+    time_zone: TimeZone = "Europe/London"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")] = "GBP"
+    nominal_voltage_v: Annotated[float, Field(ge=90, le=260)] = 230.0
+    latitude: Annotated[float | None, Field(ge=-90, le=90, description="degrees, for sunrise and sunset")] = None
+    longitude: Annotated[float | None, Field(ge=-180, le=180, description="degrees, for sunrise and sunset")] = None
+
+
+class BrokerSettings(Section):
+    """The MQTT broker, and who connects."""
+
+    section: ClassVar[str] = "broker"
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 18_883
+    tls: bool = False
+    ca_file: Annotated[str | None, Field(description="the authority that signed the broker's certificate")] = None
+    username: Annotated[str | None, Field(description="the service's own name where absent")] = None
+    password: SecretStr | None = None
+    protocol: Annotated[Literal["5", "3.1.1"], Field(description="MQTT version")] = "5"
+    keepalive_s: Annotated[int, Field(ge=2, le=600, description="a frozen broker is noticed after about twice this")] = 5
+    session_expiry_s: Annotated[int, Field(ge=3_600, description="how long the broker queues for a service that is away")] = 7 * 86_400
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$", description="the first level of every topic")] = "hems"
+
+
+class StorageSettings(Section):
+    """Where services keep what must survive them."""
+
+    section: ClassVar[str] = "storage"
+
+    directory: Path = Path("var")
+    outbox_rows: Annotated[int, Field(ge=1_000, description="72 hours at a reading each 2 s, and some")] = 150_000
+    keep_said_s: Annotated[float, Field(ge=60, description="twice the broker's autosave interval")] = 240
+
+
+class ClockSettings(Section):
+    """The wall clock, or the simulated one that `hems up --speed` hands to all."""
+
+    section: ClassVar[str] = "clock"
+
+    epoch: Annotated[AwareDatetime | None, Field(description="the recording's time at `anchor_s`; the wall clock where absent")] = None
+    anchor_s: Annotated[float, Field(description="on this machine's monotonic clock, s")] = 0
+    rate: Annotated[float, Field(gt=0, le=10_000)] = 1
