@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ from hems.contracts.topic import Root
 
 stamina.instrumentation.set_on_retry_hooks([])  # FaultLog says it, and less often
 
+_SHORT_S = 1.0
 _BACKOFF: dict[str, float] = {"wait_initial": 0.1, "wait_max": 5.0, "wait_jitter": 0.5}
 
 WhileConnected = Callable[[Bus], Awaitable[None]]
@@ -50,21 +53,28 @@ class Connection:
         self._health = health
         self._faults = FaultLog(log, "no connection to the broker", every=20)
         self._try_again = FaultLog(log, "a message could not be handled yet", every=20)
+        self._short = FaultLog(log, "connections end as soon as they are made", every=20)
         self._malformed = FaultLog(log, "malformed messages", every=100)
 
     async def keep(self) -> None:
         """Connect, and again whenever the connection breaks; ends by being cancelled, or by a bug's exception."""
         while True:
             async with contextlib.AsyncExitStack() as stack:
-                bus = await self._connected(stack)
+                bus, connected_at_s = await self._connected(stack), time.monotonic()
                 with ends_on(Disconnected, TryAgain) as broken:
                     await self._serve(bus)
-            self._health.error("disconnections")
-            if broken and isinstance(broken[0], TryAgain):
-                self._try_again.failed(error=str(broken[0]))
-                await asyncio.sleep(1)
-            else:
-                self._faults.failed(error=str(broken[0]) if broken else "closed")
+            await self._recover(broken[0], lasted_s=time.monotonic() - connected_at_s)
+
+    async def _recover(self, failure: BaseException, lasted_s: float) -> None:
+        self._health.error("disconnections")
+        if isinstance(failure, TryAgain):
+            self._try_again.failed(error=str(failure))
+        else:
+            self._faults.failed(error=str(failure))
+        if lasted_s < _SHORT_S:
+            # Two instances with one identity would otherwise end each other's sessions as fast as they can.
+            self._short.failed(hint="does another instance run for this home?")
+            await asyncio.sleep(random.uniform(0.5, 2.0))  # noqa: S311
 
     async def _connected(self, stack: contextlib.AsyncExitStack) -> Bus:
         attempts = stamina.retry_context(

@@ -74,15 +74,10 @@ class MemoryBroker:
         if not self._up:
             raise Disconnected("memory: nobody answers")
         bus = self._attached(session)
-        graceful = False
         try:
             yield bus
-            graceful = not bus.broken.is_set()
-        except (GeneratorExit, asyncio.CancelledError):
-            graceful = True
-            raise
         finally:
-            self._detach(bus, graceful=graceful)
+            self._detach(bus, graceful=not bus.broken.is_set())
 
     def retained(self, topic: str) -> bytes | None:
         """The newest that is kept of a topic."""
@@ -117,6 +112,7 @@ class MemoryBroker:
         if known is not None and known.connection is not None:
             known.connection.taken = True
             known.connection.broken.set()
+            self._say_will(known.session)
         present = known is not None and session.durable and known.session.durable
         subscriber = known if known is not None and present else _Subscriber(session)
         subscriber.session = session
@@ -134,8 +130,12 @@ class MemoryBroker:
         subscriber.connection = None
         if not subscriber.session.durable:
             self._subscribers.pop(subscriber.session.client_id, None)
-        if not graceful and subscriber.session.will is not None:
-            self.say(subscriber.session.will.topic, subscriber.session.will.payload, retain=True)
+        if not graceful:
+            self._say_will(subscriber.session)
+
+    def _say_will(self, session: Session) -> None:
+        if session.will is not None:
+            self.say(session.will.topic, session.will.payload, retain=True)
 
 
 class MemoryBus:
