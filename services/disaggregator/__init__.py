@@ -1,0 +1,1 @@
+"""Tells which appliances run, from the mains power alone."""

@@ -1,0 +1,217 @@
+"""One home: several networks, each on its own clock, joined into one state per appliance."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from services.disaggregator.domain.network import Network
+from services.disaggregator.domain.readings import Cadence
+from services.disaggregator.domain.running_network import RunningNetwork, Voice
+from services.disaggregator.domain.sharing import share_out
+from services.disaggregator.domain.ticks import Tick
+from services.disaggregator.domain.tracking import Event, Tracker
+from services.disaggregator.domain.unknown_heater import UnknownHeater
+
+
+class Said(NamedTuple):
+    """One appliance at one tick."""
+
+    probability: float
+    running: bool
+    power_w: float
+
+
+class Correction(NamedTuple):
+    """What a later tick knows better: appliance number `column`, `ticks_ago` ticks of the same network earlier."""
+
+    column: int
+    ticks_ago: int
+    running: bool
+    power_w: float
+
+
+class Step(NamedTuple):
+    """A tick of network number `network` and what is said with it, appliances in the home's order.
+
+    After a gap a step without a tick (`network` is None) may tell of runs that ended in it.
+    """
+
+    time_s: float
+    power_w: float
+    network: int | None
+    said: list[Said]
+    events: list[Event]
+    corrections: list[Correction]
+
+
+class Home:
+    """Takes readings in time's order and tells steps: one reading after another, or a year of them."""
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        self.networks = [RunningNetwork(network) for network in networks]
+        names = dict.fromkeys(head.appliance for network in networks for head in network.model.heads)
+        self.trackers = [Tracker(name) for name in names]
+        self.unknown_heater = UnknownHeater()
+        self.reading_s: float | None = None
+        self.counts: Counter[str] = Counter()
+        self._cadence = Cadence()
+        self._first: Tick | None = None
+        self._shared_at_s: float | None = None
+
+    @property
+    def appliances(self) -> list[Tracker | UnknownHeater]:
+        """Every appliance that is spoken of, in the order of `Step.said`."""
+        return [*self.trackers, self.unknown_heater]
+
+    def read(self, time_s: float, power_w: float) -> list[Step]:
+        """One reading, seconds since 1970 and W: what the ticks that it completes say.
+
+        Readings that are not later than the last one are dropped and counted.
+        """
+        last_s = self.reading_s
+        if last_s is not None and time_s <= last_s:
+            self.counts["dropped_readings"] += 1
+            return []
+        self.counts["readings"] += 1
+        self.reading_s = time_s
+        if last_s is None:
+            self._first = Tick(time_s, power_w)
+            return []
+        return self._read_next(last_s, time_s, power_w)
+
+    def _read_next(self, last_s: float, time_s: float, power_w: float) -> list[Step]:
+        cadence, elapsed_s = self._cadence, time_s - last_s
+        gap_s = cadence.gap_s
+        cadence.observe(elapsed_s)
+        if self._first is not None:
+            return self._begin(self._first, time_s, power_w)
+        if elapsed_s > gap_s and elapsed_s > cadence.gap_s:
+            return self._gap(last_s, time_s, power_w)
+        return self._tick(time_s, power_w)
+
+    def _begin(self, first: Tick, time_s: float, power_w: float) -> list[Step]:
+        """The meter's interval has to be known before anything is said: the first reading waits for the second."""
+        if self._cadence.interval_s is None:
+            self._first = Tick(time_s, power_w)
+            return []
+        self._first = None
+        return self._tick(first.time_s, first.power_w) + self._tick(time_s, power_w)
+
+    def _gap(self, last_s: float, time_s: float, power_w: float) -> list[Step]:
+        self.counts["resets"] += 1
+        heads = {voice.column: voice.head for network in self.networks for voice in network.voices}
+        events = [tracker.gap(heads[column], last_s, time_s) for column, tracker in enumerate(self.trackers)]
+        told = [event for event in (*events, self.unknown_heater.gap(last_s, time_s)) if event]
+        for network in self.networks:
+            network.reset()
+        closing = [Step(time_s, power_w, None, self._said(), told, [])] if told else []
+        return closing + self._tick(time_s, power_w)
+
+    def _tick(self, time_s: float, power_w: float) -> list[Step]:
+        interval_s = self._cadence.interval_s or 0.0
+        if interval_s != self._shared_at_s:
+            share_out(self.networks, self.trackers, interval_s)
+            self._shared_at_s = interval_s
+        speaking = [(number, network) for number, network in enumerate(self.networks) if network.voices]
+        due = [(tick, number) for number, network in speaking for tick in network.ticks(time_s, power_w, interval_s)]
+        if len(speaking) > 1:
+            due.sort()
+        return [self._step(tick, number) for tick, number in due]
+
+    def _step(self, tick: Tick, number: int) -> Step:
+        network = self.networks[number]
+        answer = network.step(tick)
+        events, corrections = list[Event](), list[Correction]()
+        for voice in network.voices:
+            probability, watts = answer.probability[voice.row], answer.power_w[voice.row]
+            now = probability[0] if 0.0 <= probability[0] <= 1.0 else self._mended(probability[0])
+            event = voice.tracker.step(voice.head, tick.time_s, answer.elapsed_s, now, _at_most(watts[0], tick.power_w))
+            if event is not None:
+                events.append(event)
+            corrected = _correction(network, voice, probability, watts)
+            if corrected is not None:
+                corrections.append(corrected)
+        if network.watches_the_rest:
+            self._watch_the_rest(tick, answer.elapsed_s, events)
+        self.counts["ticks"] += 1
+        return Step(tick.time_s, tick.power_w, number, self._said(), events, corrections)
+
+    def _watch_the_rest(self, tick: Tick, elapsed_s: float, events: list[Event]) -> None:
+        rest_w, heaters = tick.power_w, list[Tracker]()
+        for network in self.networks:
+            for voice in network.voices:
+                if voice.tracker.running:
+                    rest_w -= voice.tracker.power_w
+                if voice.head.heats:
+                    heaters.append(voice.tracker)
+        event = self.unknown_heater.step(tick.time_s, elapsed_s, rest_w, heaters)
+        if event is not None:
+            events.append(event)
+
+    def _said(self) -> list[Said]:
+        said = [Said(tracker.probability, tracker.running, tracker.power_w) for tracker in self.trackers]
+        heater = self.unknown_heater
+        said.append(Said(heater.probability, heater.running, heater.power_w))
+        return said
+
+    def _mended(self, probability: float) -> float:
+        """Calibration may overshoot by a rounding; anything else is a broken network, which then says nothing."""
+        if probability != probability:
+            self.counts["broken_answers"] += 1
+            return 0.0
+        return min(max(probability, 0.0), 1.0)
+
+    def save(self) -> dict[str, bytes]:
+        """The state in two parts: `readings` changes with every reading, `answers` only with steps."""
+        readings = {
+            "reading_s": self.reading_s,
+            "cadence": self._cadence.save(),
+            "first": self._first,
+            "clocks": {network.model.identity: network.save_clock() for network in self.networks},
+        }
+        answers = {
+            "states": {network.model.identity: network.save_state() for network in self.networks},
+            "trackers": [tracker.save() for tracker in self.trackers],
+            "unknown_heater": self.unknown_heater.save(),
+            "shared_at_s": self._shared_at_s,
+        }
+        return {"readings": json.dumps(readings).encode(), "answers": json.dumps(answers).encode()}
+
+    def restore(self, readings: bytes, answers: bytes) -> None:
+        """Go on where `save` was called. A network whose file has changed since starts from a reset.
+
+        Raises:
+            ValueError, KeyError, TypeError: another version saved it.
+        """
+        before, spoken = json.loads(readings), json.loads(answers)
+        self.reading_s = before["reading_s"]
+        self._cadence = Cadence.restore(before["cadence"])
+        self._first = Tick(*before["first"]) if before["first"] else None
+        self._restore_trackers(spoken)
+        for network in self.networks:
+            identity = network.model.identity
+            if identity in before["clocks"] and identity in spoken["states"]:
+                network.restore(before["clocks"][identity], spoken["states"][identity])
+
+    def _restore_trackers(self, spoken: Mapping[str, Any]) -> None:
+        saved = {tracker["appliance"]: tracker for tracker in spoken["trackers"]}
+        self.trackers = [Tracker.restore(saved[tracker.appliance]) if tracker.appliance in saved else tracker for tracker in self.trackers]
+        self.unknown_heater = UnknownHeater.restore(spoken["unknown_heater"])
+        self._shared_at_s = spoken["shared_at_s"]
+        if self._shared_at_s is not None:
+            share_out(self.networks, self.trackers, self._shared_at_s)
+
+
+def _correction(network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> Correction | None:
+    mains_w = network.power_w_then(voice.ticks_ago)
+    if mains_w is None:
+        return None
+    head = voice.head
+    running = probability[head.corrected_lag] >= head.threshold_corrected
+    return Correction(voice.column, voice.ticks_ago, running, _at_most(watts[head.corrected_lag], mains_w) if running else 0.0)
+
+
+def _at_most(power_w: float, mains_w: float) -> float:
+    """An appliance draws at most what the home draws; where the home exports, that says nothing."""
+    return max(0.0, min(power_w, mains_w) if mains_w > 0 else power_w)

@@ -1,0 +1,91 @@
+"""One network at work in one home: its clock, its carried state, and which appliances it speaks for."""
+
+import math
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from services.disaggregator.domain.network import Floats, Head, Network
+from services.disaggregator.domain.ticks import Tick, TickClock
+from services.disaggregator.domain.tracking import Tracker
+
+
+class Voice(NamedTuple):
+    """An appliance that a network speaks for: its row in the outputs, its place in the home's order."""
+
+    row: int
+    column: int
+    head: Head
+    tracker: Tracker
+    ticks_ago: int
+
+
+class Answer(NamedTuple):
+    """A network's outputs at one tick, each [appliances][lags], and the time since its tick before, s."""
+
+    probability: list[list[float]]
+    power_w: list[list[float]]
+    elapsed_s: float
+
+
+class RunningNetwork:
+    """Steps a network from tick to tick. A reset starts clock and state anew."""
+
+    def __init__(self, network: Network) -> None:
+        self.model = network.model
+        self.voices: list[Voice] = []
+        self.watches_the_rest = False
+        self.lag_ticks = [round(lag_s / self.model.period_s) for lag_s in self.model.lags_s]
+        self._network = network
+        self._power = np.zeros((1, 1), np.float32)
+        self._recent_w: deque[float] = deque(maxlen=max(self.lag_ticks) + 1)
+        self._clock = TickClock(self.model.period_s)
+        self._state = self._zeros()
+        self._stepped_s = 0.0
+
+    def reset(self) -> None:
+        """Forget: after a gap, or when another network spoke meanwhile."""
+        self._clock = TickClock(self.model.period_s)
+        self._state = self._zeros()
+        self._recent_w.clear()
+
+    def ticks(self, time_s: float, power_w: float, interval_s: float) -> list[Tick]:
+        """The ticks that a reading completes."""
+        clock = self._clock
+        follow = clock.start if clock.tick_s == -math.inf else clock.read
+        return follow(time_s, power_w, interval_s)
+
+    def step(self, tick: Tick) -> Answer:
+        """Ask the network."""
+        self._power[0, 0] = tick.power_w
+        probability, power_w, self._state = self._network.step(self._power, self._state)
+        elapsed_s = tick.time_s - self._stepped_s if self._recent_w else self.model.period_s
+        self._stepped_s = tick.time_s
+        self._recent_w.append(tick.power_w)
+        return Answer(probability[0].tolist(), power_w[0].tolist(), elapsed_s)
+
+    def power_w_then(self, ticks_ago: int) -> float | None:
+        """The mains power so many ticks ago; None before the last reset."""
+        return self._recent_w[-1 - ticks_ago] if ticks_ago < len(self._recent_w) else None
+
+    def _zeros(self) -> Floats:
+        return np.zeros((1, self.model.state_size), np.float32)
+
+    def save_clock(self) -> dict[str, Any]:
+        """What every reading changes, as JSON takes it."""
+        return self._clock.save()
+
+    def save_state(self) -> dict[str, Any]:
+        """What every tick changes, as JSON takes it."""
+        return {"state": b64encode(self._state.tobytes()).decode(), "recent_w": list(self._recent_w), "stepped_s": self._stepped_s}
+
+    def restore(self, clock: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        """Go on where both were saved."""
+        carried = np.frombuffer(b64decode(state["state"]), np.float32)
+        self._state = carried.reshape(1, self.model.state_size).copy()
+        self._clock = TickClock.restore(clock)
+        self._recent_w.extend(state["recent_w"])
+        self._stepped_s = float(state["stepped_s"])
