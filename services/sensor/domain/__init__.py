@@ -1,0 +1,1 @@
+"""What a meter's bytes mean: pure, synchronous, and never surprised."""
