@@ -1,0 +1,60 @@
+# Each target sets up what it needs, in .venv and .cache, and nothing outside this folder.
+
+PYTHON ?= python3
+PREPARE = @PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m scripts.environment
+ENV = .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-long check format generate lock train bench bench-accuracy clean
+
+help: ## Say what there is
+	@echo "make TARGET, on a computer with Python 3.11 or later; the rest is brought. TARGET is one of:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-15s %s\n' "$$target" "$$text"; done
+
+setup: ## Prepare for use and development; the program is then .venv/bin/hems
+	$(PREPARE) dev
+
+run: ## Show a recorded home live; SPEED=20 times as fast, MQTT_PORT=18883, HOME_ID=home
+	$(PREPARE) run
+	@exec $(ENV)/hems up --demo $(if $(SPEED),--speed $(SPEED)) $(if $(MQTT_PORT),--port $(MQTT_PORT)) $(if $(HOME_ID),--home $(HOME_ID))
+
+test: ## Run the tests, a few minutes; ARGS="-k sensor" picks some
+	$(PREPARE) dev
+	@exec $(ENV)/python -m pytest $(ARGS)
+
+test-long: ## Run the tests that take long: kills, outages, fuzzing
+	$(PREPARE) dev
+	@exec $(ENV)/python -m pytest -m long $(ARGS)
+
+check: ## Check style, types, who imports whom, dependencies and generated files
+	$(PREPARE) dev
+	@exec $(ENV)/python -m scripts.check
+
+format: ## Put the code into its style, and mend what can be mended by machine
+	$(PREPARE) dev
+	@$(ENV)/ruff check --quiet --fix-only .
+	@$(ENV)/ruff format .
+
+generate: ## Write the files that come from the contracts: the MQTT pages and the broker's access list
+	$(PREPARE) dev
+	@exec $(ENV)/python -m scripts.generate
+
+lock: ## Resolve pyproject.toml into requirements/*.txt; UPGRADE=1 takes newer versions
+	@$(PYTHON) -m scripts.lock $(if $(UPGRADE),--upgrade)
+
+train: ## Train the appliance model (TensorFlow, in .cache/training); DATA=folder of recorded homes
+	$(PREPARE) training
+	@test -n "$(DATA)" || { echo "make: say where the recorded homes are, such as \`make train DATA=~/homes\`"; exit 2; }
+	@exec .cache/training/bin/python -m services.disaggregator.training $(DATA) $(ARGS)
+
+bench: ## Measure latency, rates, memory and start; the figures of the README
+	$(PREPARE) dev
+	@exec $(ENV)/python -m bench $(ARGS)
+
+bench-accuracy: ## Measure how well the appliances are named; DATA=folder of recorded homes
+	$(PREPARE) dev
+	@exec $(ENV)/python -m bench.accuracy $(DATA) $(ARGS)
+
+clean: ## Remove what can be brought or made again: .venv, .cache and other caches; never var/
+	@rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info dist
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,45 @@
+"""`python3 -m scripts.lock [--upgrade]`: pyproject.toml's dependencies, resolved for every platform, with hashes."""
+
+import sys
+import tomllib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from scripts.tell import ROOT, Failed, run, tell
+from scripts.uv import find_uv, uv_environment
+
+_REQUIREMENTS = ROOT / "requirements"
+_ADVICE = "check pyproject.toml and the network, and run this again"
+_UV = "uv>=0.8"
+
+
+def lock(*options: str) -> None:
+    """Write every lock file. Versions that still fit are kept, unless `--upgrade` is given."""
+    project = str(ROOT / "pyproject.toml")
+    _compile("run", [project, "--all-extras"], options)
+    _compile("dev", [project, "--all-extras", "--group", "dev", "--constraints", str(_REQUIREMENTS / "run.txt")], options)
+    extras = [argument for extra in ("disaggregator", "replay", "cli") for argument in ("--extra", extra)]
+    _compile("training", [project, *extras, "--group", "training"], options)
+    _compile_list("build", tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"], options)
+    _compile_list("uv", [_UV], options)
+
+
+def _compile(name: str, sources: list[str], options: tuple[str, ...]) -> None:
+    tell(f"  … requirements/{name}.txt")
+    form = ["--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-emit-index-url"]
+    command = [find_uv(), "pip", "compile", *form, *sources, *options, "--output-file", f"requirements/{name}.txt"]
+    run(command, advice=_ADVICE, environment=uv_environment())
+
+
+def _compile_list(name: str, requirements: list[str], options: tuple[str, ...]) -> None:
+    with TemporaryDirectory() as folder:
+        listed = Path(folder) / f"{name}.in"
+        listed.write_text("\n".join(requirements))
+        _compile(name, ["--no-annotate", str(listed)], options)
+
+
+if __name__ == "__main__":
+    try:
+        lock(*sys.argv[1:])
+    except Failed as failure:
+        sys.exit(f"make: {failure}")
