@@ -13,6 +13,7 @@ help: ## Say what there is
 
 setup: ## Prepare for use and development; the program is then .venv/bin/hems
 	$(PREPARE) dev
+	@echo "Ready: \`make run\` shows a recorded home, \`.venv/bin/hems --help\` what else there is."
 
 run: ## Show a recorded home live; SPEED=20 times as fast, MQTT_PORT=18883, HOME_ID=home
 	$(PREPARE) run

@@ -28,23 +28,23 @@ def _download(package: str, advice: str) -> Sequence[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.deb"):
         old.unlink()
-    try:
-        _apt_download(package, folder, [])
-    except (subprocess.CalledProcessError, FileNotFoundError):
-        # The computer's own package lists are missing or too old: fetch a set of our own.
-        own = _own_lists()
+    own = _own_lists()
+    # The computer's own package lists may be missing or too old: then a set of our own, perhaps there from last time.
+    if not (_downloaded(package, folder, ()) or _downloaded(package, folder, own)):
         tell("  … reading Debian's package lists")
         run(["apt-get", *own, "-qq", "update"], advice=advice)
-        try:
-            _apt_download(package, folder, own)
-        except subprocess.CalledProcessError as error:
-            raise Failed(f"apt-get could not download {package} ({_last_line(error.stderr)}): {advice}") from None
+        if not _downloaded(package, folder, own):
+            raise Failed(f"apt-get could not download {package}: {advice}")
     return sorted(folder.glob("*.deb"))
 
 
-def _apt_download(package: str, folder: Path, options: Sequence[str]) -> None:
-    names = _missing(package, options)
-    subprocess.run(["apt-get", *options, *_NO_SANDBOX, "-qq", "download", *names], cwd=folder, check=True, capture_output=True, text=True)
+def _downloaded(package: str, folder: Path, options: Sequence[str]) -> bool:
+    try:
+        names = _missing(package, options)
+        subprocess.run(["apt-get", *options, *_NO_SANDBOX, "-qq", "download", *names], cwd=folder, check=True, capture_output=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 def _missing(package: str, options: Sequence[str]) -> list[str]:
@@ -66,7 +66,3 @@ def _own_lists() -> list[str]:
         (_WORK / name).mkdir(parents=True, exist_ok=True)
     folders = {"Dir::State::Lists": _WORK / "lists", "Dir::Cache": _WORK, "Dir::Cache::archives": _WORK / "archives"}
     return [*_NO_SANDBOX, *(f"-o{key}={folder}" for key, folder in folders.items())]
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no reason given"])[-1]
