@@ -1,0 +1,86 @@
+"""`hems up`."""
+
+import asyncio
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from hems.actor.configuration import ConfigurationError
+from services.supervisor.mosquitto import BrokerFailed, BrokerNotFound
+from services.supervisor.plan import Plan, Wishes, decide
+from services.supervisor.processes import Say
+from services.supervisor.up import RecordingUnreadable, run
+from services.supervisor.workspace import Occupied, only_one
+
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_yellow", "bright_magenta", "bright_blue")
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Play the recorded home that ships with hems, with nothing connected.")
+@click.option("--speed", type=click.FloatRange(min=0.1, max=1_000), default=20.0, show_default=True, help="How fast the demo's time runs.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="The broker's port; for the demo, the next free one if it is taken.")
+@click.option("--home", help="The home's id, in every topic.")
+@click.option("--watch/--no-watch", default=None, help="Show the home in the terminal.  [default: only for the demo]")
+@click.option(
+    "--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("var"), show_default=True, help="Where state is kept."
+)
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The configuration.  [default: hems.yaml, if there is one]")
+def up(demo: bool, speed: float, port: int | None, home: str | None, watch: bool | None, directory: Path, config: Path | None) -> None:
+    """Start the broker and all services, and keep them up until Ctrl-C.
+
+    Example: hems up --demo --speed 60
+    """
+    try:
+        plan = decide(Wishes(directory, demo, speed, port, home, config))
+        with only_one(plan.workspace.directory.with_name(f"{plan.workspace.directory.name}.lock")):
+            _start(plan, watch=sys.stdout.isatty() and (demo if watch is None else watch))
+    except (ConfigurationError, BrokerNotFound, BrokerFailed, RecordingUnreadable, Occupied, OSError) as error:
+        click.echo(f"hems up: {error}", err=True)
+        sys.exit(78 if isinstance(error, ConfigurationError) else 1)
+
+
+def _start(plan: Plan, *, watch: bool) -> None:
+    if plan.demo:
+        plan.workspace.empty()
+    broker = plan.broker
+    plan.workspace.write_client_account(plan.account, host=broker.host, port=broker.port, prefix=broker.prefix, home=plan.home)
+    _introduce(plan)
+    with _speaker(plan, watch=watch) as say:
+        asyncio.run(run(plan, say, watch=watch))
+
+
+def _introduce(plan: Plan) -> None:
+    if plan.demo:
+        click.echo(f"This is a demo: a recorded home, played {plan.environment['HEMS_CLOCK__RATE']} times as fast, with simulated meters.")
+    if plan.own_broker:
+        click.echo(
+            f"MQTT broker on {plan.broker.host}:{plan.broker.port}; your own client's account is in {plan.account}. Ctrl-C stops all of it."
+        )
+
+
+@contextmanager
+def _speaker(plan: Plan, *, watch: bool) -> Generator[Say]:
+    if not watch:
+        yield _line_writer(sys.stdout, colour=sys.stdout.isatty())
+        return
+    log = plan.workspace.directory / "hems.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    click.echo(f"The services' logs go to {log}.")
+    with log.open("a", encoding="utf-8") as file:
+        yield _line_writer(file, colour=False)
+
+
+def _line_writer(file: TextIO, *, colour: bool) -> Say:
+    colours: dict[str, str] = {}
+
+    def say(name: str, line: str) -> None:
+        chosen = colours.setdefault(name, _COLOURS[len(colours) % len(_COLOURS)])
+        prefix = click.style(f"{name:<14}|", fg=chosen) if colour else f"{name:<14}|"
+        file.write(f"{prefix} {line}\n")
+        file.flush()
+
+    return say

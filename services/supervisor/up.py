@@ -1,0 +1,100 @@
+"""Starts a home: its broker, its services, and for the demo the recorded home that stands in for the meters."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from services.supervisor.mosquitto import BrokerFailed, Mosquitto
+from services.supervisor.plan import Plan
+from services.supervisor.processes import Say, keep_running, python, run_attached, run_once
+
+_LEAD_S = 2.0
+"""The demo's recording begins when the services have started."""
+_BROKER_DELAY_S = 0.5
+
+
+class RecordingUnreadable(RuntimeError):
+    """The demo's recording can't be played; the message says why."""
+
+
+async def run(plan: Plan, say: Say, *, watch: bool) -> None:
+    """Start all of it, and keep it up until SIGINT or SIGTERM, or until the person leaves the watch.
+
+    Raises:
+        BrokerFailed: the broker did not start.
+        BrokerNotFound: there is no Mosquitto.
+        RecordingUnreadable: the demo has nothing to play.
+    """
+    stop = _stop_signal()
+    async with AsyncExitStack() as stack:
+        if plan.own_broker:
+            broker = await stack.enter_async_context(_broker(plan, say))
+            keeping = asyncio.create_task(_keep_broker(plan, broker, say))
+            stack.push_async_callback(_end, [keeping])
+        clock = await _clock(plan, say) if plan.demo else {}
+        tasks = [asyncio.create_task(work) for work in _work(plan, clock, say)]
+        stack.push_async_callback(_end, tasks)
+        await _until_told(stop, plan, clock, watch=watch)
+        say("up", "stopping")
+
+
+def _broker(plan: Plan, say: Say) -> Mosquitto:
+    broker = plan.broker
+    configuration = plan.workspace.prepare_broker(host=broker.host, port=broker.port, prefix=broker.prefix, home=plan.home)
+    return Mosquitto(configuration, host=broker.host, port=broker.port, log=lambda line: say("broker", line))
+
+
+async def _keep_broker(plan: Plan, broker: Mosquitto, say: Say) -> None:
+    async with AsyncExitStack() as stack:
+        while True:
+            say("broker", f"broker ended with status {await broker.ended()}; it starts again")
+            await asyncio.sleep(_BROKER_DELAY_S)
+            try:
+                broker = await stack.enter_async_context(_broker(plan, say))
+            except BrokerFailed as error:
+                say("broker", str(error))
+
+
+async def _clock(plan: Plan, say: Say) -> dict[str, str]:
+    lines: list[str] = []
+    status = await run_once("replay", python("services.replay", "--print-start"), plan.of("sensor"), lambda _, line: lines.append(line))
+    if status or not lines:
+        raise RecordingUnreadable(f"the recording can't be read: {' '.join(lines[-1:])}")
+    say("up", f"the recording starts at {lines[-1]}")
+    return {"HEMS_CLOCK__EPOCH": lines[-1], "HEMS_CLOCK__ANCHOR_S": str(time.monotonic() + _LEAD_S)}
+
+
+def _work(plan: Plan, clock: Mapping[str, str], say: Say) -> Iterator[Coroutine[Any, Any, None]]:
+    if plan.demo:
+        links = ("--meter-link", str(plan.meter_link), "--voltage-link", str(plan.voltage_link))
+        yield keep_running("replay", python("services.replay", *links), {**plan.of("sensor"), **clock}, say)
+    for service in plan.services:
+        yield keep_running(service, python(f"services.{service}"), {**plan.of(service), **clock}, say)
+
+
+async def _until_told(stop: asyncio.Event, plan: Plan, clock: Mapping[str, str], *, watch: bool) -> None:
+    told: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+    if watch:
+        told.append(
+            asyncio.create_task(run_attached(python("services.watch", "--account", str(plan.account)), {**plan.of("client"), **clock}))
+        )
+    try:
+        await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(told)
+
+
+async def _end(tasks: "list[asyncio.Task[Any]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stop_signal() -> asyncio.Event:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    return stop

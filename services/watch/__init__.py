@@ -1,0 +1,1 @@
+"""The home in a terminal, live: `hems watch`."""

@@ -1,0 +1,104 @@
+"""`hems watch`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+import structlog
+from pydantic import SecretStr
+from rich.console import Console
+from rich.live import Live
+
+from hems.actor.bus import Session
+from hems.actor.clock import WallClock
+from hems.actor.configuration import Configuration, ConfigurationError
+from hems.actor.connection import Connection
+from hems.actor.health import Health
+from hems.actor.mqtt_bus import MqttBroker
+from hems.actor.settings import BrokerSettings, HomeSettings
+from hems.contracts.appliances import ApplianceEvent
+from hems.contracts.mains import Mains
+from hems.contracts.relays import RelayState
+from hems.contracts.topic import Root
+from services.watch.actor import Watch
+from services.watch.domain import View, readable, sentence
+from services.watch.screen import picture
+
+_FRAMES_A_SECOND = 4
+
+
+@click.command()
+@click.option(
+    "--account", type=click.Path(dir_okay=False, path_type=Path), default="var/mqtt.env", show_default=True, help="Broker and password."
+)
+def watch(account: Path) -> None:
+    """Show the home in the terminal, live: power, appliances, events, relays, services. Plain lines where there is no terminal.
+
+    Example: hems watch
+    """
+    try:
+        configuration = Configuration.load()
+        home, broker = configuration.section(HomeSettings), configuration.section(BrokerSettings)
+    except ConfigurationError as error:
+        click.echo(f"hems watch: {error}", err=True)
+        sys.exit(78)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_watch(*_with_account(home, broker, account)))
+
+
+def _with_account(home: HomeSettings, broker: BrokerSettings, account: Path) -> tuple[HomeSettings, BrokerSettings, Root]:
+    """The account that `hems up` wrote, unless the configuration names a user of the broker."""
+    if broker.password is not None or not account.exists():
+        broker = broker.model_copy(update={"username": broker.username or "client"})
+        return home, broker, Root(home.id, broker.prefix)
+    values = dict(line.split("=", 1) for line in account.read_text(encoding="utf-8").splitlines() if "=" in line)
+    prefix, home_id, _ = values["MQTT_TOPICS"].split("/")
+    changes = {"host": values["MQTT_HOST"], "port": int(values["MQTT_PORT"]), "username": values["MQTT_USER"]}
+    return home, broker.model_copy(update={**changes, "password": SecretStr(values["MQTT_PASSWORD"])}), Root(home_id, prefix)
+
+
+async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, asyncio.current_task())
+    view, clock, zone = View(), WallClock(), ZoneInfo(home.time_zone)
+    console = Console()
+    actor = Watch(view, _nothing if console.is_terminal else _plain_line)
+    session = Session(f"{root.prefix}-{root.home}-watch-{os.getpid()}")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log: Any = structlog.get_logger()
+    connection = Connection(MqttBroker(broker), session, actor.inputs, (), root=root, clock=clock, health=Health(clock.now()), log=log)
+    with contextlib.suppress(asyncio.CancelledError):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(connection.keep())
+            if console.is_terminal:
+                tasks.create_task(_draw(console, view, zone))
+
+
+async def _draw(console: Console, view: View, zone: ZoneInfo) -> None:
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(picture(view, width=console.width, zone=zone), refresh=True)
+            await asyncio.sleep(1 / _FRAMES_A_SECOND)
+
+
+def _plain_line(view: View, message: object, name: str) -> None:
+    if isinstance(message, Mains):
+        click.echo(f"{message.measured_at:%Y-%m-%d %H:%M:%S}  {message.power_w:,.0f} W")
+    elif isinstance(message, ApplianceEvent):
+        click.echo(f"{message.at:%Y-%m-%d %H:%M:%S}  {sentence(name, message)}")
+    elif isinstance(message, RelayState):
+        click.echo(f"{message.changed_at:%Y-%m-%d %H:%M:%S}  relay {readable(name)} is {message.state}")
+
+
+def _nothing(view: View, message: object, name: str) -> None:
+    """The terminal is drawn anew anyway."""
+
+
+def _cancel(task: "asyncio.Task[Any] | None") -> None:
+    if task is not None:
+        task.cancel()
