@@ -1,0 +1,1 @@
+"""The replay: a recorded home played as the meters that would have stood there."""

@@ -1,0 +1,1 @@
+"""Which line a meter would print, and when: pure and synchronous."""
