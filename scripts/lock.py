@@ -17,7 +17,9 @@ def lock(*options: str) -> None:
     """Write every lock file. Versions that still fit are kept, unless `--upgrade` is given."""
     project = str(ROOT / "pyproject.toml")
     _compile("run", [project, "--all-extras"], options)
-    _compile("dev", [project, "--all-extras", "--group", "dev", "--group", "bench", "--constraints", str(_REQUIREMENTS / "run.txt")], options)
+    _compile(
+        "dev", [project, "--all-extras", "--group", "dev", "--group", "bench", "--constraints", str(_REQUIREMENTS / "run.txt")], options
+    )
     extras = [argument for extra in ("disaggregator", "replay", "cli") for argument in ("--extra", extra)]
     _compile("training", [project, *extras, "--group", "training"], options)
     _compile_list("build", tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"], options)

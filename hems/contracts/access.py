@@ -9,9 +9,6 @@ from hems.contracts.topic import Root
 USERS = (*SERVICES, CLIENT, DEVICE)
 """Every user of the broker. Nobody else comes in."""
 
-BROKER_UPTIME = "$SYS/broker/uptime"
-"""Mosquitto's own, retained: all may read it, to tell whether the broker restarted."""
-
 
 def access_list(prefix: str = "hems", home: str = "+") -> str:
     """Mosquitto's `acl_file`: what is not named here is denied.
@@ -37,7 +34,6 @@ def may_write(user: str, root: Root) -> Iterator[str]:
 
 def may_read(user: str, root: Root) -> Iterator[str]:
     """The topic filters of what is delivered to a user."""
-    yield BROKER_UPTIME
     if user == CLIENT:
         yield f"{root}/#"
     yield from (topic.filter(root) for topic in CATALOG if user in topic.read_by)

@@ -18,7 +18,7 @@ CLIENT = "client"
 """A person's own programs, and `hems watch`: reads the whole home, writes a few topics."""
 
 DEVICE = "device"
-"""A meter that publishes by itself."""
+"""A meter that publishes by itself, or a Tasmota plug."""
 
 _EACH = tuple(by(service, service=service) for service in SERVICES)
 _ANY_SERVICE = tuple(by(service) for service in SERVICES)
@@ -135,7 +135,7 @@ BROKER_UPTIME = Topic(
 )  # fmt: skip
 TASMOTA_COMMAND = Topic(
     "cmnd/{device}/POWER", TasmotaPower, "Tasmota's own command.", foreign=True,
-    said_by=(by("actuator"),), read_by=(),
+    said_by=(by("actuator"),), read_by=(DEVICE,),
 )  # fmt: skip
 TASMOTA_STATE = Topic(
     "stat/{device}/POWER", TasmotaPower, "Tasmota's own answer.", foreign=True,

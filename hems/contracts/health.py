@@ -1,6 +1,6 @@
 """How the services are."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -9,6 +9,9 @@ from hems.contracts.payload import LongText, MalformedPayload, Moment, Payload
 
 class ServiceStatus(Payload):
     """`online` or `offline`, plain; the last will says `offline`."""
+
+    plain: ClassVar[str] = "online|offline"
+    is_json: ClassVar[bool] = False
 
     online: bool
 
@@ -51,6 +54,9 @@ class Missed(Payload):
 class BrokerUptime(Payload):
     """Mosquitto's own `1234 seconds`: how long the broker has run."""
 
+    plain: ClassVar[str] = "[0-9]+ seconds"
+    is_json: ClassVar[bool] = False
+
     seconds: Annotated[int, Field(ge=0)]
 
     def to_wire(self) -> bytes:
@@ -72,6 +78,9 @@ class BrokerUptime(Payload):
 
 class TasmotaPower(Payload):
     """Tasmota's own plain `ON` or `OFF`."""
+
+    plain: ClassVar[str] = "ON|OFF"
+    is_json: ClassVar[bool] = False
 
     on: bool
 

@@ -1,7 +1,7 @@
 """The base of every payload, and the field types that payloads share."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
@@ -46,6 +46,11 @@ class Payload(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
+
+    plain: ClassVar[str] = ""
+    """A regular expression of the plain text that stands for the payload on the wire; empty where there is none."""
+    is_json: ClassVar[bool] = True
+    """False where the plain text is the only form."""
 
     def to_wire(self) -> bytes:
         """The bytes on the topic: compact JSON, fields without a value left out."""

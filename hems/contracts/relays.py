@@ -1,6 +1,6 @@
 """Switching loads: commands, states, and the answer that each command gets."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ _BARE: dict[bytes, Level] = {b"ON": "ON", b"OFF": "OFF", b"1": "ON", b"0": "OFF"
 
 class RelayCommand(Payload):
     """Ask a relay for a state. People may type the bare `ON`, `OFF`, `1` or `0`, which is stamped on arrival."""
+
+    plain: ClassVar[str] = "|".join(word.decode() for word in _BARE)
 
     state: Literal["ON", "OFF", "TOGGLE"]
     id: Annotated[MessageId | None, Field(description="the same id switches once; TOGGLE needs one")] = None
