@@ -1,0 +1,69 @@
+"""The folder that a home lives in."""
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from services.supervisor.plan import Wishes, decide
+from services.supervisor.workspace import Occupied, Workspace, free_port, only_one
+
+
+def test_passwords_stay_from_start_to_start_and_are_private(tmp_path: Path) -> None:
+    """A second start keeps the passwords of the first; nobody else may read them."""
+    workspace = Workspace(tmp_path)
+    workspace.prepare_broker(host="127.0.0.1", port=1, prefix="hems", home="home")
+    first = workspace.password_file("sensor").read_text()
+    workspace.prepare_broker(host="127.0.0.1", port=1, prefix="hems", home="home")
+    assert workspace.password_file("sensor").read_text() == first
+    assert first != workspace.password_file("client").read_text()
+    assert stat.S_IMODE(workspace.password_file("sensor").stat().st_mode) == 0o600
+
+
+def test_the_clients_account_is_complete_and_private(tmp_path: Path) -> None:
+    """`mqtt.env` holds what a person's own client needs, mode 0600."""
+    workspace, account = Workspace(tmp_path), tmp_path / "mqtt.env"
+    workspace.prepare_broker(host="127.0.0.1", port=1234, prefix="hems", home="flat")
+    workspace.write_client_account(account, host="127.0.0.1", port=1234, prefix="hems", home="flat")
+    values = dict(line.split("=", 1) for line in account.read_text().splitlines())
+    assert values["MQTT_PORT"] == "1234"
+    assert values["MQTT_USER"] == "client"
+    assert values["MQTT_PASSWORD"] == workspace.password_file("client").read_text()
+    assert values["MQTT_TOPICS"] == "hems/flat/#"
+    assert stat.S_IMODE(account.stat().st_mode) == 0o600
+
+
+def test_two_may_not_work_in_one_folder(tmp_path: Path) -> None:
+    """The second `hems up` is told to go elsewhere, and may come once the first has left."""
+    with only_one(tmp_path / "var.lock"), pytest.raises(Occupied, match="another"), only_one(tmp_path / "var.lock"):
+        pass
+    with only_one(tmp_path / "var.lock"):
+        pass
+
+
+def test_a_taken_port_is_passed_over() -> None:
+    """The demo takes the next free port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port("127.0.0.1", port) > port
+
+
+def test_the_demo_is_on_loopback_and_reads_no_file_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `hems.yaml` with a real meter and a broker elsewhere does not touch the demo."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hems.yaml").write_text("home: {id: mine}\nbroker: {host: 192.0.2.1, tls: true}\n")
+    plan = decide(Wishes(tmp_path / "var", demo=True))
+    assert (plan.broker.host, plan.broker.tls, plan.home) == ("127.0.0.1", False, "home")
+    assert plan.workspace.directory == tmp_path / "var" / "demo"
+    assert Path(plan.of("sensor")["HEMS_CONFIG"]).name == "demo.yaml"
+
+
+def test_each_service_gets_its_own_password_and_one_clock(tmp_path: Path) -> None:
+    """The environments differ in the password's file alone."""
+    plan = decide(Wishes(tmp_path / "var", demo=True, speed=60))
+    sensor, other = plan.of("sensor"), plan.of("disaggregator")
+    assert {name for name in sensor if sensor[name] != other[name]} == {"HEMS_BROKER__PASSWORD_FILE"}
+    assert sensor["HEMS_CLOCK__RATE"] == "60"
