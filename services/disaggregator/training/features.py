@@ -12,7 +12,7 @@ import numpy as np
 from services.disaggregator.training.packs import Floats
 
 NUMPY = SimpleNamespace(
-    minimum=np.minimum, maximum=np.maximum, where=np.where, log1p=np.log1p, abs=np.abs, sign=np.sign, stack=np.stack
+    minimum=np.minimum, maximum=np.maximum, where=np.where, log1p=lambda x: np.log(x + np.float32(1)), abs=np.abs, sign=np.sign, stack=np.stack
 )
 MEMORY = ("seen", "previous", "baseline", "heating_s", "last_heating_s", "since_heating", "short", "long", "agitation", "rises")
 FEATURES = 14

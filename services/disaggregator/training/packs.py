@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Floats = npt.NDArray[np.float32]
@@ -101,9 +100,7 @@ def resample(recording: Recording, period_s: int) -> Recording:
 def _times_s(table: "pq.Table", period_s: int) -> npt.NDArray[np.int64]:
     if "timestamp" not in table.column_names:
         return np.arange(table.num_rows, dtype=np.int64) * period_s
-    return np.asarray(pc.cast(pc.floor_temporal(table["timestamp"], unit="second"), "int64")) // (
-        10**9 if "ns" in str(table.schema.field("timestamp").type) else 10**6
-    )
+    return table["timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64)
 
 
 def _grid(times_s: npt.NDArray[np.int64], period_s: int) -> npt.NDArray[np.int64]:

@@ -1,0 +1,169 @@
+"""What a network says about a whole home, and how good it is: a fast stand-in for the shipped judging.
+
+`hems evaluate` judges the exported file sample by sample; this one serves to choose between experiments.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from services.disaggregator.training.activations import Flags, rule_of, running, runs
+from services.disaggregator.training.features import look_back, over_sequences
+from services.disaggregator.training.network import Shape, predict
+from services.disaggregator.training.packs import DAY_S, Floats, Recording
+
+WARM_UP_S = 6 * 3600
+KEPT_S = 18 * 3600
+SHORT_LOADS = ("kettle", "microwave")
+
+
+@dataclass
+class Said:
+    """Per sample of a home, [samples, lags], about that sample: probability and watts given on; NaN if unknown."""
+
+    probability: Floats
+    watts: Floats
+
+
+def say(model: keras.Model, shape: Shape, recording: Recording, appliance: str) -> Said:
+    """Run a network over a home; long stretches are cut into overlapping pieces with a warm-up."""
+    period_s, count = recording.period_s, len(recording.mains_w)
+    scale_w = rule_of(appliance, period_s).scale_w
+    pieces = _pieces(recording.mains_w, WARM_UP_S // period_s, KEPT_S // period_s)
+    longest = max(end - start for start, _, end in pieces)
+    said = Said(*(np.full((count, len(shape.lags)), np.nan, np.float32) for _ in range(2)))
+    for first in range(0, len(pieces), 256):
+        part = pieces[first : first + 256]
+        power_w = np.stack([np.pad(recording.mains_w[s:e], (0, longest - (e - s)), "edge") for s, _, e in part])
+        windows = [look_back(power_w, lag) for lag in shape.lags]
+        logits, watts = predict(model, shape, over_sequences(power_w, period_s), windows)
+        for row, (start, kept, end) in enumerate(part):
+            for column, lag in enumerate(shape.lags):
+                source = slice(max(kept - start, lag), end - start)
+                target = slice(start + source.start - lag, end - lag)
+                said.probability[target, column] = 1 / (1 + np.exp(-logits[row, source, column]))
+                said.watts[target, column] = watts[row, source, column] * scale_w
+    return said
+
+
+def _pieces(mains_w: Floats, warm_up: int, kept: int) -> list[tuple[int, int, int]]:
+    """(start, first sample kept, end) of every piece of every valid stretch."""
+    pieces: list[tuple[int, int, int]] = []
+    for first, last in runs(np.isfinite(mains_w)):
+        begins = range(first, last, kept)
+        pieces += [(max(first, begin - warm_up), begin, min(last, begin + kept)) for begin in begins]
+    return pieces
+
+
+def hysteresis(probability: Floats, on: float, off: float) -> Flags:
+    """Running once probability reaches `on`, until it falls below `off`; NaN means not running."""
+    state = np.where(probability >= on, 1, np.where(~(probability >= off), 0, -1))
+    index = np.where(state >= 0, np.arange(len(state)), 0)
+    return state[np.maximum.accumulate(index)] == 1
+
+
+def lasting(flags: Flags, minimum_on: int, minimum_off: int) -> Flags:
+    """Runs with short gaps closed, then short runs dropped (lengths in samples)."""
+    out = flags.copy()
+    for start, end in runs(~flags):
+        if end - start < minimum_off and start > 0 and end < len(flags):
+            out[start:end] = True
+    for start, end in runs(out):
+        if end - start < minimum_on:
+            out[start:end] = False
+    return out
+
+
+def sample_scores(said_on: Flags, said_w: Floats, truth_on: Flags, truth_w: Floats) -> dict[str, float]:
+    """F1, precision, recall, MAE (W) and SAE over the samples given."""
+    right = float((said_on & truth_on).sum())
+    precision, recall = right / max(1, said_on.sum()), right / max(1, truth_on.sum())
+    f1 = 2 * precision * recall / max(1e-9, precision + recall)
+    drawn = np.where(said_on, said_w, 0.0)
+    mae = float(np.abs(drawn - truth_w).mean())
+    sae = float(abs(drawn.sum() - truth_w.sum()) / max(1e-9, truth_w.sum()))
+    return {"f1": f1, "precision": precision, "recall": recall, "mae_w": mae, "sae": sae}
+
+
+def event_scores(said_on: Flags, truth_on: Flags, early: int, late: int, days: float) -> dict[str, float]:
+    """Starts matched one to one, from `early` samples before to `late` after."""
+    said = [start for start, _ in runs(said_on)]
+    truth = [start for start, _ in runs(truth_on)]
+    delays = _match(said, truth, early, late)
+    precision, recall = len(delays) / max(1, len(said)), len(delays) / max(1, len(truth))
+    return {
+        "event_f1": 2 * precision * recall / max(1e-9, precision + recall),
+        "false_a_day": (len(said) - len(delays)) / max(1e-9, days),
+        "delay_median": float(np.median(delays)) if delays else float("nan"),
+        "delay_p90": float(np.quantile(delays, 0.9)) if delays else float("nan"),
+    }
+
+
+def _match(said: list[int], truth: list[int], early: int, late: int) -> list[int]:
+    delays: list[int] = []
+    at = 0
+    for start in truth:
+        while at < len(said) and said[at] < start - early:
+            at += 1
+        if at < len(said) and said[at] <= start + late:
+            delays.append(said[at] - start)
+            at += 1
+    return delays
+
+
+def calibration_error(probability: Floats, truth_on: Flags, bins: int = 15) -> float:
+    """Expected calibration error over equal-width bins."""
+    index = np.minimum((probability * bins).astype(int), bins - 1)
+    count = np.bincount(index, minlength=bins)
+    gap = np.bincount(index, probability, bins) - np.bincount(index, truth_on.astype(float), bins)
+    return float(np.abs(gap).sum() / max(1, count.sum()))
+
+
+@dataclass
+class Judged:
+    """The samples of a home at which truth and answer are both known."""
+
+    probability: Floats
+    watts: Floats
+    truth_on: Flags
+    truth_w: Floats
+    period_s: int
+    appliance: str
+
+    @property
+    def days(self) -> float:
+        """Days judged."""
+        return len(self.truth_w) * self.period_s / DAY_S
+
+
+def judged(said: Said, recording: Recording, appliance: str) -> Judged:
+    """Keep what can be judged."""
+    power_w = recording.truth_w[appliance]
+    truth_on = running(power_w, rule_of(appliance, recording.period_s), recording.period_s)
+    known: npt.NDArray[np.bool_] = np.isfinite(power_w) & np.isfinite(said.probability).all(1)
+    return Judged(said.probability[known], said.watts[known], truth_on[known], power_w[known], recording.period_s, appliance)
+
+
+def scores(home: Judged, column: int, on: float, off: float, minimum_on_s: float = 0, minimum_off_s: float = 0) -> dict[str, float]:
+    """All scores of one lag with these thresholds."""
+    period_s = home.period_s
+    said_on = hysteresis(home.probability[:, column], on, off)
+    said_on = lasting(said_on, int(minimum_on_s // period_s), int(minimum_off_s // period_s))
+    short = home.appliance in SHORT_LOADS
+    tolerance = max(30, period_s) // period_s if short else 300 // period_s
+    late = tolerance if short else 900 // period_s
+    result: dict[str, Any] = sample_scores(said_on, home.watts[:, column], home.truth_on, home.truth_w)
+    result |= event_scores(said_on, home.truth_on, tolerance, late, home.days)
+    result["ece"] = calibration_error(home.probability[:, column], home.truth_on)
+    return result
+
+
+def best_threshold(homes: list[Judged], column: int, ratio: float = 0.6) -> tuple[float, float]:
+    """The threshold (and its lower partner, times `ratio`) with the best mean F1 over the homes."""
+    grid = np.linspace(0.1, 0.9, 17)
+    means = [np.mean([scores(home, column, on, on * ratio)["f1"] for home in homes]) for on in grid]
+    on = float(grid[int(np.argmax(means))])
+    return on, on * ratio
