@@ -14,16 +14,8 @@ from services.disaggregator.domain.tracking import Event, Tracker
 from services.disaggregator.domain.unknown_heater import UnknownHeater
 
 
-class Said(NamedTuple):
-    """One appliance at one tick."""
-
-    probability: float
-    running: bool
-    power_w: float
-
-
 class Correction(NamedTuple):
-    """What a later tick knows better: appliance number `column`, `ticks_ago` ticks of the same network earlier."""
+    """What is now known of appliance number `column`, `ticks_ago` ticks of the same network earlier."""
 
     column: int
     ticks_ago: int
@@ -32,15 +24,18 @@ class Correction(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A tick of network number `network` and what is said with it, appliances in the home's order.
+    """A tick of network number `network` and what is said with it, [appliances] in the home's order.
 
-    After a gap a step without a tick (`network` is None) may tell of runs that ended in it.
+    After a gap a step without a tick (`network` is None) may tell of runs that ended in it. Corrections are left out
+    where nothing runs, and nothing was said to run.
     """
 
     time_s: float
-    power_w: float
+    mains_w: float
     network: int | None
-    said: list[Said]
+    probability: list[float]
+    running: list[bool]
+    power_w: list[float]
     events: list[Event]
     corrections: list[Correction]
 
@@ -61,7 +56,7 @@ class Home:
 
     @property
     def appliances(self) -> list[Tracker | UnknownHeater]:
-        """Every appliance that is spoken of, in the order of `Step.said`."""
+        """Every appliance that is spoken of, in the order of `Step.probability`."""
         return [*self.trackers, self.unknown_heater]
 
     def read(self, time_s: float, power_w: float) -> list[Step]:
@@ -105,7 +100,7 @@ class Home:
         told = [event for event in (*events, self.unknown_heater.gap(last_s, time_s)) if event]
         for network in self.networks:
             network.reset()
-        closing = [Step(time_s, power_w, None, self._said(), told, [])] if told else []
+        closing = [self._said(Tick(time_s, power_w), None, told, [])] if told else []
         return closing + self._tick(time_s, power_w)
 
     def _tick(self, time_s: float, power_w: float) -> list[Step]:
@@ -129,13 +124,13 @@ class Home:
             event = voice.tracker.step(voice.head, tick.time_s, answer.elapsed_s, now, _at_most(watts[0], tick.power_w))
             if event is not None:
                 events.append(event)
-            corrected = _correction(network, voice, probability, watts)
-            if corrected is not None:
-                corrections.append(corrected)
+            head = voice.head
+            if probability[head.corrected_lag] >= head.threshold_corrected or voice.tracker.ran_since(tick.time_s - voice.lag_s):
+                _correct(corrections, network, voice, probability, watts)
         if network.watches_the_rest:
             self._watch_the_rest(tick, answer.elapsed_s, events)
         self.counts["ticks"] += 1
-        return Step(tick.time_s, tick.power_w, number, self._said(), events, corrections)
+        return self._said(tick, number, events, corrections)
 
     def _watch_the_rest(self, tick: Tick, elapsed_s: float, events: list[Event]) -> None:
         rest_w, heaters = tick.power_w, list[Tracker]()
@@ -149,11 +144,15 @@ class Home:
         if event is not None:
             events.append(event)
 
-    def _said(self) -> list[Said]:
-        said = [Said(tracker.probability, tracker.running, tracker.power_w) for tracker in self.trackers]
-        heater = self.unknown_heater
-        said.append(Said(heater.probability, heater.running, heater.power_w))
-        return said
+    def _said(self, tick: Tick, number: int | None, events: list[Event], corrections: list[Correction]) -> Step:
+        known, rest = self.trackers, self.unknown_heater
+        probability = [tracker.probability for tracker in known]
+        running = [tracker.running for tracker in known]
+        power_w = [tracker.power_w for tracker in known]
+        probability.append(rest.probability)
+        running.append(rest.running)
+        power_w.append(rest.power_w)
+        return Step(tick.time_s, tick.power_w, number, probability, running, power_w, events, corrections)
 
     def _mended(self, probability: float) -> float:
         """Calibration may overshoot by a rounding; anything else is a broken network, which then says nothing."""
@@ -203,13 +202,11 @@ class Home:
             share_out(self.networks, self.trackers, self._shared_at_s)
 
 
-def _correction(network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> Correction | None:
-    mains_w = network.power_w_then(voice.ticks_ago)
-    if mains_w is None:
-        return None
-    head = voice.head
-    running = probability[head.corrected_lag] >= head.threshold_corrected
-    return Correction(voice.column, voice.ticks_ago, running, _at_most(watts[head.corrected_lag], mains_w) if running else 0.0)
+def _correct(corrections: list[Correction], network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> None:
+    mains_w, lag = network.power_w_then(voice.ticks_ago), voice.head.corrected_lag
+    if mains_w is not None:
+        running = probability[lag] >= voice.head.threshold_corrected
+        corrections.append(Correction(voice.column, voice.ticks_ago, running, _at_most(watts[lag], mains_w) if running else 0.0))
 
 
 def _at_most(power_w: float, mains_w: float) -> float:

@@ -14,13 +14,14 @@ from services.disaggregator.domain.tracking import Tracker
 
 
 class Voice(NamedTuple):
-    """An appliance that a network speaks for: its row in the outputs, its place in the home's order."""
+    """An appliance that a network speaks for: its row in the outputs, its place in the home's order, its corrections' lag."""
 
     row: int
     column: int
     head: Head
     tracker: Tracker
     ticks_ago: int
+    lag_s: float
 
 
 class Answer(NamedTuple):

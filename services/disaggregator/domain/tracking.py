@@ -42,6 +42,7 @@ class Tracker:
     told_probable_s: float | None = None
     energy_ws: float = 0.0
     energy_at_low_ws: float = 0.0
+    ran_s: float = 0.0
 
     @property
     def confidence(self) -> float:
@@ -58,6 +59,10 @@ class Tracker:
             return None
         return self._step_rising(head, time_s, elapsed_s, power_w)
 
+    def ran_since(self, time_s: float) -> bool:
+        """Whether it was said to run at any time since."""
+        return self.running or self.ran_s >= time_s
+
     def gap(self, head: Head, last_s: float, time_s: float) -> Event | None:
         """No readings from `last_s` to `time_s`: a run survives only what would pass for a pause."""
         if self.running and time_s - last_s > head.minimum_off_s:
@@ -73,6 +78,7 @@ class Tracker:
             self.appliance, "finished", at_s, announced_s, 1.0 - self.probability, max(0.0, at_s - onset_s), energy_ws / JOULES_PER_KWH
         )
         self.running, self.power_w, self.since_s, self.low_s, self.told_probable_s = False, 0.0, at_s, None, None
+        self.ran_s = announced_s
         self._forget_onset()
         return event
 
