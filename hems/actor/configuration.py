@@ -8,11 +8,13 @@ from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
-from hems.actor.settings import Section
+from hems.actor.settings import Section, UnusableVariable
 
 S = TypeVar("S", bound=Section)
 _DEFAULT_FILE = Path("hems.yaml")
+_ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,15 @@ class Configuration:
         Raises:
             ConfigurationError: with every mistake in it.
         """
+        variables = dict(os.environ if environment is None else environment)
         try:
-            return kind.read(self.sections.get(kind.section), environment)
+            return kind.read(self.sections.get(kind.section), variables)
         except ValidationError as error:
-            raise ConfigurationError([self._mistake(kind.section, problem) for problem in error.errors()]) from None
-        except OSError as error:
-            raise ConfigurationError([Mistake("environment", None, kind.section, f"a file that it names can't be read: {error}")]) from None
+            raise ConfigurationError([self._mistake(kind.section, problem, variables) for problem in error.errors()]) from None
+        except UnusableVariable as error:
+            raise ConfigurationError([Mistake(_ENVIRONMENT, None, error.variable, error.reason)]) from None
+        except SettingsError as error:
+            raise ConfigurationError([Mistake(_ENVIRONMENT, None, f"HEMS_{kind.section.upper()}__…", str(error))]) from None
 
     def unknown_sections(self, known: Sequence[str]) -> list[Mistake]:
         """Sections that no service reads: most often a misspelt name."""
@@ -78,15 +83,24 @@ class Configuration:
             if name not in known
         ]
 
-    def _mistake(self, section: str, problem: Any) -> Mistake:
+    def _mistake(self, section: str, problem: Any, variables: Mapping[str, str]) -> Mistake:
         key = (section, *map(str, problem["loc"]))
         message = "no such key" if problem["type"] == "extra_forbidden" else str(problem["msg"])
+        variable = _variable(key, variables)
+        if variable is not None:
+            return Mistake(_ENVIRONMENT, None, variable, message)
         return Mistake(self.file, self._line(key), ".".join(key), message)
 
     def _line(self, key: tuple[str, ...]) -> int | None:
         while key and key not in self.lines:
             key = key[:-1]
         return self.lines.get(key)
+
+
+def _variable(key: tuple[str, ...], variables: Mapping[str, str]) -> str | None:
+    given = {name.upper(): name for name in variables}
+    names = [f"HEMS_{'__'.join(key[:length])}".upper() for length in range(len(key), 1, -1)]
+    return next((given[full] for name in names for full in (name, f"{name}_FILE") if full in given), None)
 
 
 def _parsed(path: Path) -> Configuration:
@@ -99,18 +113,20 @@ def _parsed(path: Path) -> Configuration:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigurationError([Mistake(str(path), line, "file", f"is not YAML: {error.problem}")]) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: something like a date that is none
         raise ConfigurationError([Mistake(str(path), None, "file", f"is not YAML: {error}")]) from None
-    return Configuration(str(path), _sections(path, values), _lines(node))
+    lines = _lines(node)
+    return Configuration(str(path), _sections(path, values, lines), lines)
 
 
-def _sections(path: Path, values: Any) -> dict[str, Mapping[str, Any]]:
+def _sections(path: Path, values: Any, lines: Mapping[tuple[str, ...], int]) -> dict[str, Mapping[str, Any]]:
     if not isinstance(values, dict):
         raise ConfigurationError([Mistake(str(path), 1, "file", "holds no sections such as 'home:' and 'sensor:'")])
     sections = cast("dict[Any, Any]", values)
-    wrong = [name for name, section in sections.items() if not isinstance(section, dict | None)]
+    wrong = [str(name) for name, section in sections.items() if not isinstance(section, dict | None)]
     if wrong:
-        raise ConfigurationError([Mistake(str(path), None, str(name), "is a section: its keys go below it, indented") for name in wrong])
+        message = "is a section: its keys go below it, indented"
+        raise ConfigurationError([Mistake(str(path), lines.get((name,)), name, message) for name in wrong])
     return {str(name): section or {} for name, section in sections.items()}
 
 

@@ -38,6 +38,8 @@ class Section(BaseSettings):
 
         Raises:
             pydantic.ValidationError: a value breaks its rule.
+            pydantic_settings.SettingsError: a variable should hold JSON, and doesn't.
+            UnusableVariable: a variable names no key, or a file that can't be read.
         """
         return cls(_values=dict(values or {}), _environment=dict(os.environ if environment is None else environment))  # type: ignore[call-arg]
 
@@ -57,6 +59,15 @@ class Section(BaseSettings):
         return _Environment(settings_cls, cls.section, environment), InitSettingsSource(settings_cls, values)
 
 
+class UnusableVariable(ValueError):
+    """An environment variable that can't be used: its name, and what is wrong. Its value is never shown."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable}: {reason}")
+        self.variable = variable
+        self.reason = reason
+
+
 class _Environment(EnvSettingsSource):
     """`HEMS_<SECTION>__<KEY>`, or the content of the file that `…_FILE` names."""
 
@@ -65,19 +76,31 @@ class _Environment(EnvSettingsSource):
         super().__init__(settings_cls, env_prefix=f"HEMS_{section}__", env_nested_delimiter="__", case_sensitive=False)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {_name(key): _value(key, value) for key, value in self._given.items() if key.upper().startswith(self.env_prefix.upper())}
+        variables = {key: value for key, value in self._given.items() if key.upper().startswith(self.env_prefix.upper())}
+        return dict(self._variable(key, value) for key, value in variables.items())
+
+    def _variable(self, name: str, value: str) -> tuple[str, str]:
+        key = name[len(self.env_prefix) :].lower()
+        if self._is_declared(key):
+            return name.lower(), value
+        if key.endswith("_file") and self._is_declared(key.removesuffix("_file")):
+            return name.lower().removesuffix("_file"), _content(name, value)
+        raise UnusableVariable(name, "no such key")
+
+    def _is_declared(self, key: str) -> bool:
+        first, *rest = key.split("__")
+        field: Any = self.settings_cls.model_fields.get(first)
+        for level in rest:
+            field = field if field is Any else self.next_field(field, level)
+        return field is not None
 
 
-def _name(key: str) -> str:
-    return key.lower().removesuffix("_file") if _names_a_file(key) else key.lower()
-
-
-def _value(key: str, value: str) -> str:
-    return Path(value).read_text(encoding="utf-8").strip() if _names_a_file(key) else value
-
-
-def _names_a_file(key: str) -> bool:
-    return key.upper().endswith("_FILE") and not key.upper().endswith("CA_FILE")
+def _content(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UnusableVariable(variable, f"the file {path} can't be read: {reason}") from None
 
 
 class HomeSettings(Section):
@@ -117,7 +140,7 @@ class StorageSettings(Section):
 
     directory: Path = Path("var")
     outbox_rows: Annotated[int, Field(ge=1_000, description="72 hours at a reading each 2 s, and some")] = 150_000
-    keep_said_s: Annotated[float, Field(ge=60, description="twice the broker's autosave interval")] = 240
+    keep_said_s: Annotated[float, Field(ge=60, description="twice the broker's autosave interval")] = 600
 
 
 class ClockSettings(Section):
