@@ -28,7 +28,7 @@ class SessionTaken(Exception):
 
 
 class TryAgain(Exception):
-    """Raised by a handler for a passing reason: the connection is made anew, and the message comes again."""
+    """Raised by a handler for a passing reason: the connection is made anew, and a durable input's message comes again."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Input(Generic[P]):
         durable: the broker queues while the service is away; otherwise only what is said meanwhile counts.
         fixed: topic parameters to narrow the subscription.
         malformed: told of what breaks the contract (topic parameters, reason), besides the count and the log.
+        together: up to twenty handlers wait at once, so that one commit can serve them all. They begin in the order in
+            which the messages came, and are acknowledged in that order.
     """
 
     topic: Topic[P]
@@ -63,6 +65,7 @@ class Input(Generic[P]):
     durable: bool = False
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
     malformed: Callable[[Mapping[str, str], str], Awaitable[None]] | None = None
+    together: bool = False
 
 
 class Actor(Protocol):

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import stamina
@@ -20,9 +21,14 @@ from hems.contracts.topic import Root
 stamina.instrumentation.set_on_retry_hooks([])  # FaultLog says it, and less often
 
 _SHORT_S = 1.0
-_BACKOFF: dict[str, float] = {"wait_initial": 0.1, "wait_max": 5.0, "wait_jitter": 0.5}
+_MALFORMED_SPELL_S = 60.0
 
-WhileConnected = Callable[[Bus], Awaitable[None]]
+_MOST_TOGETHER = 20
+"""As many as the broker hands out unacknowledged."""
+
+_Handler = tuple[Input[Any], Mapping[str, str]]
+WhileConnected = Callable[[Bus], Coroutine[Any, Any, None]]
+"""Work that goes on until it is cancelled with its connection."""
 
 
 class Connection:
@@ -54,7 +60,9 @@ class Connection:
         self._faults = FaultLog(log, "no connection to the broker", every=20)
         self._try_again = FaultLog(log, "a message could not be handled yet", every=20)
         self._short = FaultLog(log, "connections end as soon as they are made", every=20)
-        self._malformed = FaultLog(log, "malformed messages", every=100)
+        self._malformed: defaultdict[str, FaultLog] = defaultdict(
+            lambda: FaultLog(log, "malformed messages", every=100, spell_s=_MALFORMED_SPELL_S)
+        )
 
     async def keep(self) -> None:
         """Connect, and again whenever the connection breaks; ends by being cancelled, or by a bug's exception."""
@@ -71,10 +79,16 @@ class Connection:
             self._try_again.failed(error=str(failure))
         else:
             self._faults.failed(error=str(failure))
+            self._note_length(lasted_s)
         if lasted_s < _SHORT_S:
-            # Two instances with one identity would otherwise end each other's sessions as fast as they can.
-            self._short.failed(hint="does another instance run for this home?")
+            # Neither a message that can't be handled yet, nor two instances that end each other's sessions, may turn fast.
             await asyncio.sleep(random.uniform(0.5, 2.0))  # noqa: S311
+
+    def _note_length(self, lasted_s: float) -> None:
+        if lasted_s < _SHORT_S:
+            self._short.failed(hint="does another instance run for this home?")
+        else:
+            self._short.recovered()
 
     async def _connected(self, stack: contextlib.AsyncExitStack) -> Bus:
         attempts = stamina.retry_context(
@@ -97,30 +111,45 @@ class Connection:
             for entry in self._inputs:
                 await bus.subscribe(entry.topic.filter(self._root, **entry.fixed), entry.topic.qos)
             for work in self._while_connected:
-                tasks.create_task(_coroutine(work, bus))
-            async for delivery in bus.deliveries():
-                await self._dispatch(delivery)
+                tasks.create_task(work(bus))
+            await self._take_all(bus, tasks)
             raise Disconnected("the broker ended the connection")
 
-    async def _dispatch(self, delivery: Delivery) -> None:
-        for entry in self._inputs:
-            parameters = entry.topic.match(self._root, delivery.topic)
-            if parameters is not None and entry.fixed.items() <= parameters.items():
-                await self._handle(entry, parameters, delivery)
+    async def _take_all(self, bus: Bus, tasks: asyncio.TaskGroup) -> None:
+        room = asyncio.Semaphore(_MOST_TOGETHER)
+        before: asyncio.Task[None] | None = None
+        async for delivery in bus.deliveries():
+            handlers = self._handlers(delivery)
+            if not handlers or not all(entry.together for entry, _ in handlers):
+                if before is not None:
+                    await before
+                await self._dispatch(delivery, handlers, None)
+                before = None
+            else:
+                await room.acquire()
+                before = tasks.create_task(self._dispatch(delivery, handlers, before))
+                before.add_done_callback(lambda _: room.release())
+
+    async def _dispatch(self, delivery: Delivery, handlers: "Sequence[_Handler]", before: "asyncio.Task[None] | None") -> None:
+        for entry, parameters in handlers:
+            await self._handle(entry, parameters, delivery)
+        if before is not None:
+            await before
         self._try_again.recovered()
         delivery.acknowledge()
 
-    async def _handle(self, entry: Input[Any], parameters: dict[str, str], delivery: Delivery) -> None:
+    def _handlers(self, delivery: Delivery) -> "list[_Handler]":
+        matched = ((entry, entry.topic.match(self._root, delivery.topic)) for entry in self._inputs)
+        return [(entry, found) for entry, found in matched if found is not None and entry.fixed.items() <= found.items()]
+
+    async def _handle(self, entry: Input[Any], parameters: Mapping[str, str], delivery: Delivery) -> None:
         try:
             payload = entry.topic.payload.from_wire(delivery.payload)
         except MalformedPayload as error:
             self._health.error("malformed_messages")
-            self._malformed.failed(topic=delivery.topic, reason=str(error), sample=repr(delivery.payload[:80]))
+            self._malformed[entry.topic.pattern].failed(topic=delivery.topic, reason=str(error), sample=repr(delivery.payload[:80]))
             if entry.malformed is not None:
                 await entry.malformed(parameters, str(error))
             return
+        self._malformed[entry.topic.pattern].recovered()
         await entry.handle(Received(payload, parameters, delivery.retained, self._clock.now()))
-
-
-async def _coroutine(work: WhileConnected, bus: Bus) -> None:
-    await work(bus)

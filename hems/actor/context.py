@@ -1,6 +1,6 @@
 """What an actor is given: the clock, its health, its store, and a way to speak."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -29,9 +29,8 @@ class NotDeclared(RuntimeError):
 class Transaction:
     """Publications and states that are committed together, or not at all."""
 
-    def __init__(self, root: Root, outputs: Sequence[Topic[Any]], transaction: StoreTransaction) -> None:
-        self._root = root
-        self._outputs = outputs
+    def __init__(self, context: "Context", transaction: StoreTransaction) -> None:
+        self._context = context
         self._transaction = transaction
 
     def accept(self, topic: Topic[P], payload: P, *, message_id: str, **parameters: str) -> None:
@@ -40,8 +39,8 @@ class Transaction:
         Raises:
             hems.actor.store.TooLarge: the broker would refuse it.
         """
-        _declared(topic, self._outputs)
-        self._transaction.accept(topic.at(self._root, **parameters), payload.to_wire(), message_id=message_id, retain=topic.retain)
+        name = self._context.declared(topic, parameters)
+        self._transaction.accept(name, payload.to_wire(), message_id=message_id, retain=topic.retain)
 
     def put(self, key: str, value: bytes) -> None:
         """Keep a state under a key."""
@@ -55,20 +54,21 @@ class Transaction:
 class DurableState:
     """A service's own memory that survives it."""
 
-    def __init__(self, root: Root, outputs: Sequence[Topic[Any]], store: Store) -> None:
-        self._root = root
-        self._outputs = outputs
+    def __init__(self, context: "Context", store: Store) -> None:
+        self._context = context
         self._store = store
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Generator[Transaction]:
         """Commit all or nothing. `durable` survives a power cut (alerts, counters); otherwise the last seconds may go.
 
+        Await nothing inside: there is one transaction at a time.
+
         Raises:
             hems.actor.store.NotAccepted: the disk could not take it.
         """
         with self._store.transaction(durable=durable) as transaction:
-            yield Transaction(self._root, self._outputs, transaction)
+            yield Transaction(self._context, transaction)
 
     def get(self, key: str) -> bytes | None:
         """The state kept under a key."""
@@ -89,12 +89,15 @@ class Context:
     @property
     def store(self) -> DurableState:
         """The durable state, with its outbox."""
-        return DurableState(self.root, self.outputs, self._store)
+        return DurableState(self, self._store)
 
     async def say(self, topic: Topic[P], payload: P, **parameters: str) -> None:
-        """Say what may be lost while the broker is away; what is retained is said again when it is back."""
-        _declared(topic, self.outputs)
-        await self._speaker.say(topic.at(self.root, **parameters), payload.to_wire(), qos=topic.qos, retain=topic.retain)
+        """Say what may be lost while the broker is away; what is retained is said again when it is back.
+
+        Raises:
+            hems.actor.store.TooLarge: the broker would refuse it.
+        """
+        await self._speaker.say(self.declared(topic, parameters), payload.to_wire(), qos=topic.qos, retain=topic.retain)
 
     def accept(self, topic: Topic[P], payload: P, *, message_id: str, durable: bool = False, **parameters: str) -> None:
         """Commit one publication to the outbox; it is then said until the broker has it.
@@ -105,7 +108,13 @@ class Context:
         with self.store.transaction(durable=durable) as transaction:
             transaction.accept(topic, payload, message_id=message_id, **parameters)
 
+    def declared(self, topic: Topic[Any], parameters: Mapping[str, str]) -> str:
+        """The name of a topic that this actor may say.
 
-def _declared(topic: Topic[Any], outputs: Sequence[Topic[Any]]) -> None:
-    if topic not in outputs:
-        raise NotDeclared(f"{topic.pattern} is not among this actor's outputs")
+        Raises:
+            NotDeclared: it is not among the outputs.
+            ValueError: the parameters are not the topic's.
+        """
+        if topic not in self.outputs:
+            raise NotDeclared(f"{topic.pattern} is not among this actor's outputs")
+        return topic.at(self.root, **parameters)

@@ -1,5 +1,6 @@
 """What a service counts about itself."""
 
+import asyncio
 from collections import Counter
 from datetime import datetime
 
@@ -8,23 +9,40 @@ from hems.contracts.health import ServiceHealth
 
 
 class Health:
-    """Counters of work and errors, gauges, and the reason why the service can't work now."""
+    """Counters of work and errors, gauges, and the reason why the service can't work now.
+
+    `changed` is set when the service goes blind or sees again, which is said at once.
+    """
 
     def __init__(self, started_at: datetime) -> None:
         self._started_at = started_at
         self._work: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._gauges: dict[str, float] = {}
-        self.blind: str | None = None
+        self._blind: str | None = None
+        self.changed = asyncio.Event()
         self.configuration_error: str | None = None
+
+    @property
+    def blind(self) -> str | None:
+        """Why the service can't do its work now."""
+        return self._blind
+
+    @blind.setter
+    def blind(self, reason: str | None) -> None:
+        if reason != self._blind:
+            self.changed.set()
+        self._blind = reason
 
     def work(self, name: str, count: int = 1) -> None:
         """Count work done."""
-        self._work[name] += count
+        if count:
+            self._work[name] += count
 
     def error(self, name: str, count: int = 1) -> None:
         """Count what went wrong."""
-        self._errors[name] += count
+        if count:
+            self._errors[name] += count
 
     def gauge(self, name: str, value: float) -> None:
         """Note a figure of the moment; its unit is in its name."""

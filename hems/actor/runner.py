@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -14,13 +16,15 @@ import structlog
 from hems.actor.bus import Actor, Broker, Input, Session, SessionTaken, Will
 from hems.actor.clock import Clock, SimulatedClock, WallClock
 from hems.actor.configuration import Configuration, ConfigurationError
-from hems.actor.connection import Connection
+from hems.actor.connection import Connection, WhileConnected
 from hems.actor.context import Context
 from hems.actor.failures import leaves
 from hems.actor.health import Health
 from hems.actor.logs import Log, configure_logs
 from hems.actor.mqtt_bus import MqttBroker
 from hems.actor.postman import Postman
+from hems.actor.presence import Presence
+from hems.actor.restarts import Restarts
 from hems.actor.settings import BrokerSettings, ClockSettings, HomeSettings, Section, StorageSettings
 from hems.actor.store import Store
 from hems.contracts.catalog import SERVICE_HEALTH, SERVICE_STATUS
@@ -35,6 +39,7 @@ EXIT_CONFIGURATION = 78
 """`EX_CONFIG` of sysexits: a restart alone does not help."""
 
 _ERROR_SHOWN_S = 3.0
+_LEAVING_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,16 @@ def run_service(service: str, settings_class: type[S], build: Build[S]) -> NoRet
             subscribed and left after the last message.
     """
     configure_logs(service)
-    sys.exit(asyncio.run(_run(service, settings_class, build, structlog.get_logger())))
+    sys.exit(asyncio.run(_run_and_leave(service, settings_class, build, structlog.get_logger())))
+
+
+async def _run_and_leave(service: str, settings_class: type[S], build: Build[S], log: Log) -> int:
+    status = await _run(service, settings_class, build, log)
+    # A thread that still looks a name up, or connects, can't be stopped, and would be waited for.
+    impatience = threading.Timer(_LEAVING_S, os._exit, (status,))
+    impatience.daemon = True
+    impatience.start()
+    return status
 
 
 async def _run(service: str, settings_class: type[S], build: Build[S], log: Log) -> int:
@@ -97,22 +111,27 @@ async def _run(service: str, settings_class: type[S], build: Build[S], log: Log)
         settings = configuration.section(settings_class)
     except ConfigurationError as error:
         log.error("the configuration has mistakes", mistakes=str(error))
-        await _show_mistakes(service, surroundings, str(error), log)
+        await _either(asyncio.ensure_future(_show_mistakes(service, surroundings, str(error))), stop)
         return EXIT_CONFIGURATION
     serving = asyncio.ensure_future(_serve_settings(service, surroundings, lambda context: build(settings, context), log))
     return await _until(serving, stop, log)
 
 
 async def _until(serving: "asyncio.Future[None]", stop: asyncio.Event, log: Log) -> int:
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    serving.cancel()
-    (outcome,) = await asyncio.gather(serving, return_exceptions=True)
+    outcome = await _either(serving, stop)
     if outcome is None or isinstance(outcome, asyncio.CancelledError):
         log.info("stopped")
         return 0
     return _exit_status(outcome, log)
+
+
+async def _either(work: "asyncio.Future[None]", stop: asyncio.Event) -> BaseException | None:
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    work.cancel()
+    (outcome,) = await asyncio.gather(work, return_exceptions=True)
+    return outcome
 
 
 def _exit_status(failure: BaseException, log: Log) -> int:
@@ -145,17 +164,20 @@ async def serve(
     """
     health = Health(clock.now())
     postman = Postman(service, root, clock, health, store, log)
+    presence = Presence(service, root, clock, health, store, log)
+    restarts = Restarts(service, root, clock, health, store, log)
     context = Context(root=root, clock=clock, health=health, store=store, speaker=postman)
     actor = build(context)
-    context.outputs = actor.outputs
+    context.outputs, inputs = actor.outputs, actor.inputs
     connect = _Connector(service, broker, root, clock, health, log)
     async with contextlib.AsyncExitStack() as stack:
         if isinstance(actor, AbstractAsyncContextManager):
             await stack.enter_async_context(actor)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(connect.live(actor.inputs, postman).keep())
-            if any(entry.durable for entry in actor.inputs):
-                tasks.create_task(connect.durable(actor.inputs, postman).keep())
+            live = (presence.attend, postman.speak, restarts.watch, postman.deliver, presence.report)
+            tasks.create_task(connect.live((*restarts.inputs, *inputs), live).keep())
+            if any(entry.durable for entry in inputs):
+                tasks.create_task(connect.durable(inputs, (restarts.ask_again,)).keep())
             tasks.create_task(store.keep_tidy())
             tasks.create_task(actor.run())
             log.info("started", home=root.home)
@@ -170,33 +192,33 @@ class _Connector:
     health: Health
     log: Log
 
-    def live(self, inputs: Sequence[Input[Any]], postman: Postman) -> Connection:
+    def live(self, inputs: Sequence[Input[Any]], work: Sequence[WhileConnected]) -> Connection:
         """The connection for what only counts now, and for speaking."""
-        heard = (*postman.inputs, *(entry for entry in inputs if not entry.durable))
-        work = (postman.attend, postman.notice_restart, postman.deliver, postman.report)
-        return self._connection(Session(self._client_id(), will=_will(self.service, self.root)), heard, work)
+        session = Session(_client_id(self.root, self.service), will=_will(self.service, self.root))
+        return self._connection(session, [entry for entry in inputs if not entry.durable], work)
 
-    def durable(self, inputs: Sequence[Input[Any]], postman: Postman) -> Connection:
+    def durable(self, inputs: Sequence[Input[Any]], work: Sequence[WhileConnected]) -> Connection:
         """The connection that the broker queues for while the service is away."""
-        heard = tuple(entry for entry in inputs if entry.durable)
-        return self._connection(Session(f"{self._client_id()}-durable", durable=True), heard, (postman.ask_again,))
+        session = Session(f"{_client_id(self.root, self.service)}-durable", durable=True)
+        return self._connection(session, [entry for entry in inputs if entry.durable], work)
 
-    def _connection(self, session: Session, inputs: Sequence[Input[Any]], work: Sequence[Any]) -> Connection:
+    def _connection(self, session: Session, inputs: Sequence[Input[Any]], work: Sequence[WhileConnected]) -> Connection:
         return Connection(self.broker, session, inputs, work, root=self.root, clock=self.clock, health=self.health, log=self.log)
 
-    def _client_id(self) -> str:
-        return f"{self.root.prefix}-{self.root.home}-{self.service}"
+
+def _client_id(root: Root, service: str) -> str:
+    return f"{root.prefix}-{root.home}-{service}"
 
 
 def _will(service: str, root: Root) -> Will:
     return Will(SERVICE_STATUS.at(root, service=service), ServiceStatus(online=False).to_wire())
 
 
-async def _show_mistakes(service: str, surroundings: Surroundings, mistakes: str, log: Log) -> None:
+async def _show_mistakes(service: str, surroundings: Surroundings, mistakes: str) -> None:
     """Put the mistakes where people look: into the retained health message."""
     health = Health(surroundings.new_clock().now())
     health.configuration_error = mistakes[:2_000]
-    session = Session(f"{surroundings.root.prefix}-{surroundings.root.home}-{service}", will=_will(service, surroundings.root))
+    session = Session(_client_id(surroundings.root, service), will=_will(service, surroundings.root))
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_ERROR_SHOWN_S), MqttBroker(surroundings.broker).connect(session) as bus:
             report = health.report(surroundings.new_clock().now(), 0)
