@@ -11,12 +11,14 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from hems.actor.bus import Bus, Delivery, Disconnected, Session
+from hems.actor.configuration import ConfigurationError, Mistake
 from hems.actor.paho_access import PahoClient
 from hems.actor.settings import BrokerSettings
 from hems.contracts.topic import Qos
 
 _RECEIVE_MAXIMUM = 20
 _PATIENCE_S = 10.0
+_CLOSING_S = 0.5
 
 
 class MqttBus:
@@ -67,6 +69,9 @@ class MqttBroker:
         except (aiomqtt.MqttError, OSError) as error:
             client.drop()
             raise Disconnected(f"{self._settings.host}:{self._settings.port}: {error}") from None
+        except BaseException:
+            client.drop()
+            raise
         client.watch_connection()
         try:
             yield MqttBus(client)
@@ -89,7 +94,13 @@ class MqttBroker:
         )
 
     def _tls(self) -> ssl.SSLContext | None:
-        return ssl.create_default_context(cafile=self._settings.ca_file) if self._settings.tls else None
+        if not self._settings.tls:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self._settings.ca_file)
+        except OSError as error:
+            mistake = Mistake("the settings", None, "broker.ca_file", f"{self._settings.ca_file} holds no readable certificate: {error}")
+            raise ConfigurationError([mistake]) from None
 
     def _version(self, session: Session) -> dict[str, Any]:
         if self._settings.protocol == "3.1.1":
@@ -102,7 +113,7 @@ class MqttBroker:
 
 async def _close(client: PahoClient) -> None:
     with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(_CLOSING_S):
             await client.__aexit__(None, None, None)
     client.drop()
 

@@ -6,12 +6,15 @@ broker kept the session. `tests/integration/actor/test_paho_access.py` fails whe
 
 import asyncio
 import socket
+import ssl
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiomqtt
 from paho.mqtt.client import Client as Paho
 from paho.mqtt.client import ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -20,6 +23,7 @@ from hems.actor.bus import Disconnected, Refused, SessionTaken
 _SESSION_TAKEN_OVER = 0x8E
 _MOST_WAITING = 1_000
 """Messages read and not yet handled, above which the socket is left alone: the broker's limits hold from there."""
+_LOOK_EVERY_S = 1.0
 
 
 class PahoClient(aiomqtt.Client):
@@ -34,7 +38,8 @@ class PahoClient(aiomqtt.Client):
         )
         self.session_present = False
         self._taken_over = False
-        self._paused_reader: Any = None
+        self._paused: Any = None
+        self._heard_at_s = 0.0
         self._unanswered: dict[int, asyncio.Future[ReasonCode]] = {}
         self._client.manual_ack_set(True)
         self._client.connect_timeout = 3.0
@@ -48,14 +53,20 @@ class PahoClient(aiomqtt.Client):
             return
         answer = self._unanswered[information.mid] = self._loop.create_future()
         try:
-            async with asyncio.timeout(patience_s):
-                reason = await answer
-        except TimeoutError:
-            raise Disconnected("the broker did not answer a publication") from None
+            reason = await self._answer(answer, patience_s)
         finally:
             self._unanswered.pop(information.mid, None)
         if reason.is_failure:
             raise Refused(f"{topic}: {reason}")
+
+    async def _answer(self, answer: "asyncio.Future[ReasonCode]", patience_s: float) -> ReasonCode:
+        while True:
+            asked_at_s = time.monotonic()
+            await asyncio.wait((answer,), timeout=patience_s)
+            if answer.done():
+                return answer.result()
+            if self._paused is None and self._heard_at_s < asked_at_s:
+                raise Disconnected("the broker did not answer a publication")
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
         """Let the broker forget a message of this connection."""
@@ -102,26 +113,41 @@ class PahoClient(aiomqtt.Client):
             answer.set_result(reason_code)
 
     def _on_message(self, client: Paho, userdata: Any, message: Any) -> None:
+        self._heard_at_s = time.monotonic()
         super()._on_message(client, userdata, message)
-        if self._queue.qsize() >= _MOST_WAITING and self._paused_reader is None:
+        if self._queue.qsize() >= _MOST_WAITING and self._paused is None:
             self._pause_reading()
 
     def _pause_reading(self) -> None:
         connection = self._client.socket()
         if connection is not None and connection.fileno() >= 0:
-            self._paused_reader = connection
+            self._paused = connection
             self._loop.remove_reader(connection.fileno())
 
     def _resume_reading(self) -> None:
-        connection, waiting = self._paused_reader, self._queue.qsize()
-        if connection is None or waiting > _MOST_WAITING // 2:
+        if self._paused is None or self._queue.qsize() > _MOST_WAITING // 2:
             return
-        self._paused_reader = None
+        connection, self._paused = self._paused, None
         if connection.fileno() >= 0:
-            self._on_socket_open_again(connection)
+            self._loop.add_reader(connection.fileno(), self._read, connection)
+            self._loop.call_soon(self._read, connection)  # TLS may hold decrypted bytes that no reader is told of
 
-    def _on_socket_open_again(self, connection: Any) -> None:
-        misc_task, self._misc_task = self._misc_task, None
-        self._on_socket_open(self._client, None, connection)
-        if misc_task is not None:
-            misc_task.cancel()
+    def _read(self, connection: Any) -> None:
+        try:
+            self._client.loop_read()
+            while self._paused is None and _pending(connection):
+                self._client.loop_read()
+        except Exception as error:  # as aiomqtt's own reader does: whatever it is, the connection is broken
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
+    async def _misc_loop(self) -> None:
+        # A ping's answer waits behind all that was said before it: a broker that is heard, or not listened to, is not silent.
+        while self._client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if self._paused is not None or self._heard_at_s > self._client._ping_t:  # pyright: ignore[reportPrivateUsage]
+                self._client._ping_t = 0.0  # pyright: ignore[reportPrivateUsage]
+
+
+def _pending(connection: Any) -> bool:
+    return isinstance(connection, ssl.SSLSocket) and connection.fileno() >= 0 and connection.pending() > 0

@@ -56,7 +56,7 @@ class MemoryBroker:
         self._subscribers: dict[str, _Subscriber] = {}
 
     def kill(self, *, forget_sessions: bool = False) -> None:
-        """As `kill -9`: every connection breaks, wills and all; nobody can connect until `start`."""
+        """As `kill -9`: every connection breaks and no will is said; nobody can connect until `start`."""
         self._up = False
         for subscriber in list(self._subscribers.values()):
             if subscriber.connection is not None:
@@ -134,7 +134,7 @@ class MemoryBroker:
             self._say_will(subscriber.session)
 
     def _say_will(self, session: Session) -> None:
-        if session.will is not None:
+        if session.will is not None and self._up:
             self.say(session.will.topic, session.will.payload, retain=True)
 
 
