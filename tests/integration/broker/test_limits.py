@@ -64,7 +64,7 @@ def test_the_tls_listener_works_once_its_comment_signs_are_gone(tmp_path: Path) 
     broker.start()
     try:
         client = PahoClient(FIVE, "sensor", broker.password("sensor"))
-        client.client.tls_set(str(tmp_path / "ca.pem"))
+        client.client.tls_set(str(tmp_path / "ca.pem"))  # pyright: ignore[reportUnknownMemberType]
         assert not client.connect(broker.host, broker.port).is_failure
         client.close()
     finally:
