@@ -75,7 +75,9 @@ class Rig:
 
     @property
     def readings(self) -> list[float | None]:
-        return [payload.apparent_power_va for _, payload in self.stage.said(MAINS)]
+        """By their times: the outbox may say a reading twice, and it is still the same one."""
+        unique = {payload.measured_at: payload.apparent_power_va for _, payload in self.stage.said(MAINS)}
+        return list(unique.values())
 
     async def plug(self) -> None:
         """Plug the meter in, and wait until the sensor is past the first line."""
