@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import io
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -31,13 +33,15 @@ from services.watch.domain import View, readable, sentence
 from services.watch.screen import picture
 
 _FRAMES_A_SECOND = 4
+_PICTURE_WIDTH = 96
 
 
 @click.command()
 @click.option(
     "--account", type=click.Path(dir_okay=False, path_type=Path), default="var/mqtt.env", show_default=True, help="Broker and password."
 )
-def watch(account: Path) -> None:
+@click.option("--picture", "saved", type=click.Path(dir_okay=False, path_type=Path), help="Save the last screen here, as SVG.")
+def watch(account: Path, saved: Path | None) -> None:
     """Show the home in the terminal, live: power, appliances, events, relays, services. Plain lines where there is no terminal.
 
     Example: hems watch
@@ -49,7 +53,7 @@ def watch(account: Path) -> None:
         click.echo(f"hems watch: {error}", err=True)
         sys.exit(78)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(*_with_account(home, broker, account)))
+        asyncio.run(_watch(*_with_account(home, broker, account), saved))
 
 
 def _with_account(home: HomeSettings, broker: BrokerSettings, account: Path) -> tuple[HomeSettings, BrokerSettings, Root]:
@@ -63,7 +67,7 @@ def _with_account(home: HomeSettings, broker: BrokerSettings, account: Path) -> 
     return home, broker.model_copy(update={**changes, "password": SecretStr(values["MQTT_PASSWORD"])}), Root(home_id, prefix)
 
 
-async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root) -> None:
+async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root, saved: Path | None) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, asyncio.current_task())
     view, clock, zone = View(), WallClock(), ZoneInfo(home.time_zone)
     console = Console()
@@ -77,6 +81,17 @@ async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root) -> None
             tasks.create_task(connection.keep())
             if console.is_terminal:
                 tasks.create_task(_draw(console, view, zone))
+    if saved:
+        save_picture(view, zone, saved)
+
+
+def save_picture(view: View, zone: ZoneInfo, path: Path) -> None:
+    """Draw the view into an SVG file."""
+    console = Console(width=_PICTURE_WIDTH, record=True, file=io.StringIO())
+    console.print(picture(view, width=_PICTURE_WIDTH, zone=zone))
+    drawn = console.export_svg(title="hems watch")
+    # rich would have the reader's computer fetch a font from the web.
+    path.write_text(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL), encoding="utf-8")
 
 
 async def _draw(console: Console, view: View, zone: ZoneInfo) -> None:
