@@ -1,6 +1,7 @@
 """Two ports read side by side; every reading is committed before anything else is done with it."""
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,6 +21,7 @@ from services.sensor.domain.lines import LineSplitter, ResetBlock
 from services.sensor.domain.mains import to_mains
 from services.sensor.domain.profiles import meter_parser
 from services.sensor.domain.readings import Rejected
+from services.sensor.domain.telling import port_problem, recovery_alert, silence_alert, silence_problem
 from services.sensor.domain.timing import ReadingTimes, Silence
 from services.sensor.domain.zmpt101b import parse_voltage
 from services.sensor.settings import SensorSettings
@@ -27,6 +29,7 @@ from services.sensor.settings import SensorSettings
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 _LOOK_EVERY_S = 1.0
+_SHORTEST_SILENCE_S = 15.0
 _CALM_LINES = 60
 """So many good lines in a row end a spell of malformed ones; a line now and then would fill the log otherwise."""
 _SILENT_KEY = "silence told"
@@ -76,8 +79,9 @@ class Sensor:
         self._voltmeter = settings.voltmeter(nominal_voltage_v)
         self._parse = meter_parser(settings.meter.profile, settings.meter.columns)
         self._times = ReadingTimes()
-        self._silence = Silence(settings.meter.silent_after_s, since_s=context.clock.monotonic())
-        self._problem = f"no line has come from {meter.path} yet"
+        # On a fast clock the start of the services would pass for a silence.
+        silent_after_s = max(settings.meter.silent_after_s, _SHORTEST_SILENCE_S * context.clock.rate)
+        self._silence = Silence(silent_after_s, since_s=context.clock.monotonic())
         self._log: Log = structlog.get_logger()
         self._malformed = _Malformed(context, self._log, "malformed_lines", "malformed lines from the meter")
         self._malformed_voltage = _Malformed(context, self._log, "malformed_voltage_lines", "malformed lines from the voltage sensor")
@@ -89,7 +93,7 @@ class Sensor:
 
     async def run(self) -> None:
         """Read both ports, and watch for silence."""
-        self._context.health.blind = self._problem
+        self._context.health.blind = f"no line has come from {self._meter.path} yet"
         self._silence.silent = self._context.store.get(_SILENT_KEY) is not None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_reading(self._meter, self._take_meter, self._meter_lost))
@@ -166,10 +170,10 @@ class Sensor:
 
     def _meter_lost(self, error: OSError) -> None:
         self._context.health.error("port_failures")
-        self._problem = f"{self._meter.path} can't be read ({error}); plug the meter in, or correct sensor.meter.port in hems.yaml"
-        if self._context.health.blind != self._problem:
-            self._log.warning("the meter's port can't be read; it is tried again", port=self._meter.path, error=str(error))
-        self._context.health.blind = self._problem
+        problem = port_problem(self._meter.path, error.errno, os.strerror(error.errno) if error.errno else str(error))
+        if self._context.health.blind != problem:
+            self._log.warning("the meter's port can't be read; it is tried again", problem=problem)
+        self._context.health.blind = problem
 
     def _voltage_lost(self, path: str, faults: FaultLog) -> Callable[[OSError], None]:
         def lost(error: OSError) -> None:
@@ -210,20 +214,18 @@ class Sensor:
                 self._tell_silence()
 
     def _tell_silence(self) -> None:
-        silent_for = f"no valid line for {self._settings.silent_after_s:g} s"
-        reason = self._context.health.blind or f"{self._meter.path}: {silent_for}; check the meter's supply and cable"
+        reason = self._context.health.blind or silence_problem(self._meter.path, self._silence.silent_after_s)
         self._context.health.blind = reason
         self._log.error("the meter is silent", reason=reason)
-        if not self._tell("sensor.silent", "warning", "The meter is silent", f"The home's power is not known: {reason}.", silent=True):
+        if not self._tell(silence_alert(reason, self._context.clock.now()), silent=True):
             self._silence.silent = False  # told at the next look
 
     def _tell_recovery(self) -> None:
         self._log.info("the meter is heard again")
-        self._tell("sensor.recovered", "info", "The meter is back", "The home's power is known again.", silent=False)
+        self._tell(recovery_alert(self._context.clock.now()), silent=False)
 
-    def _tell(self, rule: str, severity: Any, title: str, message: str, *, silent: bool) -> bool:
-        at = self._context.clock.now()
-        alert = Alert(id=f"{rule}-{at.isoformat()}", rule=rule, severity=severity, title=title, message=message[:2_000], at=at)
+    def _tell(self, alert: Alert, *, silent: bool) -> bool:
+        """Commit the alert, and that it was told: a restart must not tell it again."""
         try:
             with self._context.store.transaction() as transaction:
                 transaction.accept(ALERT, alert, message_id=alert.id)

@@ -11,16 +11,23 @@ from typing import Any
 import pytest
 
 from hems.actor.context import Context
+from hems.actor.store import NotAccepted
 from hems.contracts.alerts import Alert
 from hems.contracts.catalog import ALERT, MAINS, VOLTAGE
 from hems.contracts.health import ServiceHealth
 from hems.contracts.mains import Mains, Voltage
-from hems.testing.clocks import START, settle
+from hems.testing.clocks import START, ManualClock, settle
 from hems.testing.harness import Stage, on_stage
 from services.sensor.actor import Sensor
 from services.sensor.settings import SensorSettings
 
 RESET_BLOCK = bytes.fromhex("432d7c19a0") + struct.pack("<BBHfff", 3, 11, 5000, 30.0, 0.0, 240.0)
+
+
+class FastClock(ManualClock):
+    """Moved by hand, and known as sixty times as fast as the wall."""
+
+    rate = 60.0
 
 
 class PortInMemory:
@@ -81,7 +88,7 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def sensing(directory: Path, **meter: Any) -> AsyncGenerator[Rig]:
+async def sensing(directory: Path, *, clock: ManualClock | None = None, **meter: Any) -> AsyncGenerator[Rig]:
     """A sensor whose ports are open and past their first line."""
     settings = SensorSettings.read({"meter": {"silent_after_s": 90, **meter}}, {})
     ports = PortInMemory(), PortInMemory("/dev/voltage")
@@ -92,7 +99,7 @@ async def sensing(directory: Path, **meter: Any) -> AsyncGenerator[Rig]:
         contexts.append(context)
         return Sensor(settings, context, *ports, nominal_voltage_v=230.0)
 
-    async with on_stage("sensor", build, directory) as stage:
+    async with on_stage("sensor", build, directory, clock=clock) as stage:
         for port in ports:
             await port.say(b"half a line\n")
         yield Rig(stage, contexts[0], *ports)
@@ -178,7 +185,7 @@ async def test_a_dead_line_raises_one_alert_and_its_recovery_another(tmp_path: P
         await rig.stage.clock.advance(500)
         await rig.meter.say(b"only noise\r\n")
         assert [alert.rule for alert in rig.alerts] == ["sensor.silent"]
-        assert "no valid line for 90 s" in (rig.health.blind or "")
+        assert "no valid line has come from /dev/meter for 90 s" in (rig.health.blind or "")
         await rig.meter.say(b"11 5 0 0 21\r\n11 5 0 0 21\r\n")
         assert [alert.rule for alert in rig.alerts] == ["sensor.silent", "sensor.recovered"]
         assert rig.health.blind is None
@@ -207,4 +214,31 @@ async def test_an_unplugged_meter_makes_it_blind_until_it_is_back(tmp_path: Path
         await rig.meter.open.wait()
         await rig.meter.say(b"9 0 0 21\r\n11 6 0 0 21\r\n")
         assert [reading.apparent_power_va for reading in rig.readings] == [5.0, 6.0]
+        assert rig.health.blind is None
+
+
+async def test_on_a_fast_clock_a_silence_lasts_at_least_fifteen_real_seconds(tmp_path: Path) -> None:
+    """At sixty times the speed the services' own start takes longer than ninety seconds of the home."""
+    async with sensing(tmp_path, clock=FastClock()) as rig:
+        await rig.stage.clock.advance(14 * 60)
+        assert rig.alerts == []
+        await rig.stage.clock.advance(2 * 60)
+        assert [alert.rule for alert in rig.alerts] == ["sensor.silent"]
+
+
+async def test_a_full_disk_makes_it_blind_and_does_not_stop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be kept is not said either, and is counted; it goes on when there is space again."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise NotAccepted("database or disk is full")
+
+    async with sensing(tmp_path) as rig:
+        with monkeypatch.context() as patched:
+            patched.setattr(rig.context, "accept", refuse)
+            await rig.meter.say(b"11 5 0 0 21\r\n")
+            assert rig.readings == []
+            assert rig.health.errors["readings_not_accepted"] == 1
+            assert "free some disk space" in (rig.health.blind or "")
+        await rig.meter.say(b"11 6 0 0 21\r\n")
+        assert [reading.apparent_power_va for reading in rig.readings] == [6.0]
         assert rig.health.blind is None
