@@ -1,0 +1,419 @@
+"""One task writes what comes, another says the sums; questions, prices and thinning run beside them."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from hems.actor.bus import Input, Received
+from hems.actor.context import Context
+from hems.actor.logs import FaultLog, Log
+from hems.contracts.alerts import Alert, NotifyMessage
+from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState
+from hems.contracts.catalog import (
+    ALERT,
+    APPLIANCE,
+    APPLIANCE_EVENT,
+    APPLIANCE_LABEL,
+    CARBON,
+    DEMAND,
+    ENERGY,
+    ENERGY_OF,
+    HISTORY_QUERY,
+    HISTORY_RESULT,
+    MAINS,
+    NOTIFY_MESSAGE,
+    PRICE,
+    RELAY,
+)  # fmt: skip
+from hems.contracts.demand import DemandState
+from hems.contracts.energy import Energy, HistoryResult
+from hems.contracts.mains import Mains
+from hems.contracts.relays import RelayState
+from services.recorder.batches import Batches
+from services.recorder.domain.counters import Counter
+from services.recorder.domain.energy import MJ_PER_KWH
+from services.recorder.domain.failures import Unavailable, Unread
+from services.recorder.domain.records import Happening, Row, happening, mains_row, microseconds, moment, state_row
+from services.recorder.domain.series import SeriesRow, UnreadableSeries
+from services.recorder.domain.statements import budget_alert, prices_ahead, series_message
+from services.recorder.domain.tariff import NANO, PriceSeries, Pricing
+from services.recorder.replies import Answering, Replies
+from services.recorder.settings import RecorderSettings
+
+_COUNTERS = "counters"
+_BUDGET = "budget told"
+_SAY_EVERY_S = 1.0
+_NOTE_EVERY_S = 60.0
+_RETRY_S = 1.0
+_LONGEST_RETRY_S = 15.0
+_PRICE_EVERY_S = 300
+_THIN_EVERY_S = 3_600
+_SERIES_RETRY_S = 120.0
+
+T = TypeVar("T")
+
+
+class Keeping(Protocol):
+    """The history of one home."""
+
+    @property
+    def newest_us(self) -> int:
+        """The time of the newest reading that is in the sums."""
+        ...
+
+    @property
+    def raw_since_us(self) -> int:
+        """Single readings before this are gone."""
+        ...
+
+    @property
+    def pricing(self) -> Pricing:
+        """What energy cost and costs."""
+        ...
+
+    async def start(self, tariff: str | None, now_s: int, carried_mj: Mapping[str, int] | None = None) -> None:
+        """Begin, with a tariff and with what a lost history had counted."""
+        ...
+
+    async def record(self, rows: Sequence[Row]) -> bool:
+        """Commit rows; whether the sums changed."""
+        ...
+
+    async def counters(self, now_s: int) -> list[Counter]:
+        """All sums, the home's first."""
+        ...
+
+    async def thin(self, before_us: int) -> int:
+        """Delete single readings older than that."""
+        ...
+
+    async def add_series(self, name: str, rows: Sequence[SeriesRow], now_s: int) -> bool:
+        """Add prices or intensities; whether something was new."""
+        ...
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open history, and where a damaged one was put."""
+
+    history: Keeping
+    answers: Answering
+    set_aside: str | None = None
+
+
+class Source(Protocol):
+    """A file or an address with a series."""
+
+    async def read(self) -> list[SeriesRow]:
+        """All values.
+
+        Raises:
+            Unread: it gave nothing.
+            UnreadableSeries: it is not in its form.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where prices and carbon intensities come from, if from anywhere."""
+
+    price: Source | None = None
+    carbon: Source | None = None
+
+
+class Recorder:
+    """Keeps the history, and counts energy and money."""
+
+    outputs = (ENERGY, ENERGY_OF, PRICE, CARBON, HISTORY_RESULT, ALERT)
+
+    def __init__(
+        self,
+        settings: RecorderSettings,
+        context: Context,
+        opened: Callable[[], AbstractAsyncContextManager[Opened]],
+        sources: Sources,
+        currency: str,
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._opened = opened
+        self._sources = sources
+        self._currency = currency
+        self._batches = Batches(settings.commit_every_s)
+        self._replies = Replies(self._reply, context.health, settings.query_timeout_s)
+        self._changed = asyncio.Event()
+        self._prices_changed = asyncio.Event()
+        self._log: Log = structlog.get_logger()
+        self._faults = FaultLog(self._log, "the history can't be written; what comes waits at the broker", every=20)
+
+    @property
+    def inputs(self) -> Sequence[Input[Any]]:
+        """Everything worth keeping, acknowledged once it is committed; and questions."""
+        return (
+            Input(MAINS, self._mains, durable=True, together=True),
+            Input(APPLIANCE, self._state, durable=True, together=True),
+            Input(APPLIANCE_EVENT, self._event, durable=True, together=True),
+            Input(APPLIANCE_LABEL, self._label, durable=True, together=True),
+            Input(RELAY, self._relay, durable=True, together=True),
+            Input(ALERT, self._alert, durable=True, together=True),
+            Input(DEMAND, self._demand, durable=True, together=True),
+            Input(NOTIFY_MESSAGE, self._message, durable=True, together=True),
+            Input(HISTORY_QUERY, self._replies.ask),
+        )
+
+    async def run(self) -> None:
+        """Open the history, waiting for the database where need be, and keep it."""
+        async with self._patiently(self._opened) as opened:
+            history = opened.history
+            now_s = self._now_s()
+            await self._persistently(lambda: history.start(self._tariff(), now_s, self._carried()))
+            if opened.set_aside:
+                self._tell_damage(opened.set_aside)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._batches.write_all(lambda rows: self._write(history, rows)))
+                tasks.create_task(self._replies.answer_all(opened.answers, lambda: history.raw_since_us))
+                tasks.create_task(self._say_sums(history))
+                tasks.create_task(self._thin(history))
+                if self._settings.tariff is not None:
+                    tasks.create_task(self._say_prices(history))
+                if self._sources.price is not None:
+                    tasks.create_task(self._read_prices(history, self._sources.price))
+                if self._sources.carbon is not None:
+                    tasks.create_task(self._read_carbon(history, self._sources.carbon))
+
+    async def _mains(self, received: Received[Mains]) -> None:
+        await self._batches.written(mains_row(received.payload, channels=self._settings.keep_channels))
+
+    async def _state(self, received: Received[ApplianceState]) -> None:
+        await self._batches.written(state_row(received.parameters["appliance"], received.payload))
+
+    async def _event(self, received: Received[ApplianceEvent]) -> None:
+        event = received.payload
+        await self._keep(happening("event", event.at, received.parameters["appliance"], event, event.id))
+
+    async def _label(self, received: Received[ApplianceLabel]) -> None:
+        label = received.payload
+        await self._keep(happening("label", label.at, received.parameters["appliance"], label, label.id))
+
+    async def _relay(self, received: Received[RelayState]) -> None:
+        await self._keep(happening("relay", received.payload.changed_at, received.parameters["relay"], received.payload))
+
+    async def _alert(self, received: Received[Alert]) -> None:
+        alert = received.payload
+        await self._keep(happening("alert", alert.at, alert.rule, alert, alert.id))
+
+    async def _demand(self, received: Received[DemandState]) -> None:
+        await self._keep(happening("demand", received.arrived_at, received.payload.level, received.payload))
+
+    async def _message(self, received: Received[NotifyMessage]) -> None:
+        message = received.payload
+        await self._keep(happening("message", message.at, message.recipient, message, f"{message.id}-{message.status}"))
+
+    async def _keep(self, row: Happening) -> None:
+        await self._batches.written(row)
+
+    async def _reply(self, client: str, piece: HistoryResult) -> None:
+        await self._context.say(HISTORY_RESULT, piece, client=client)
+
+    async def _write(self, history: Keeping, rows: Sequence[Row]) -> None:
+        if await self._persistently(lambda: history.record(rows)):
+            self._changed.set()
+        self._context.health.work("rows", len(rows))
+        self._context.health.work("commits")
+
+    async def _persistently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Until it succeeds: nothing is acknowledged meanwhile, so that nothing is lost."""
+        wait_s = _RETRY_S
+        while True:
+            try:
+                result = await work()
+            except Unavailable as error:
+                await self._wait_for_database(error, wait_s)
+                wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
+            else:
+                self._recovered()
+                return result
+
+    def _patiently(self, opened: Callable[[], AbstractAsyncContextManager[Opened]]) -> "_Patient":
+        return _Patient(opened, self._wait_for_database)
+
+    async def _wait_for_database(self, error: Unavailable, wait_s: float) -> None:
+        self._context.health.error("database_failures")
+        self._context.health.blind = f"the history can't be written: {error}; free some disk space, or start the database"
+        self._faults.failed(error=str(error))
+        await asyncio.sleep(wait_s)
+
+    def _recovered(self) -> None:
+        self._faults.recovered()
+        self._context.health.blind = None
+
+    async def _say_sums(self, history: Keeping) -> None:
+        noted_at_s = 0.0
+        self._changed.set()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            found = await self._persistently(lambda: history.counters(self._now_s()))
+            if history.newest_us:
+                for counter in found:
+                    await self._say_counter(history, counter)
+                self._watch_budget(found[0])
+                if asyncio.get_running_loop().time() >= noted_at_s:
+                    noted_at_s = asyncio.get_running_loop().time() + _NOTE_EVERY_S
+                    self._note(found)
+            await asyncio.sleep(_SAY_EVERY_S)
+
+    async def _say_counter(self, history: Keeping, counter: Counter) -> None:
+        pricing, home = history.pricing, counter.subject is None
+        energy = Energy(
+            as_of=moment(history.newest_us),
+            total_kwh=_kwh(counter.total_mj),
+            today_kwh=_kwh(counter.today_mj),
+            month_kwh=_kwh(counter.month_mj),
+            today_cost=_money(counter.today_nano),
+            month_cost=_money(counter.month_nano),
+            currency=self._currency if counter.month_nano is not None else None,
+            rate=pricing.price(self._now_s(), self._used_mj(pricing, counter)) if home else None,
+            estimated=not home,
+            exported_kwh=_kwh(counter.exported_mj) if counter.exported_mj else None,
+            missed_kwh=_kwh(counter.gap_mj) if home else None,
+        )
+        if counter.subject is None:
+            await self._context.say(ENERGY, energy)
+        else:
+            await self._context.say(ENERGY_OF, energy, appliance=counter.subject)
+
+    def _used_mj(self, pricing: Pricing, counter: Counter) -> int:
+        tariff = pricing.tariff(self._now_s())
+        return counter.today_mj if tariff and tariff.tier_period == "day" else counter.month_mj
+
+    def _note(self, found: Sequence[Counter]) -> None:
+        """Beside the history, so that counters go on where a damaged history had brought them."""
+        totals = {counter.subject or "": counter.total_mj for counter in found}
+        with self._context.store.transaction(durable=False) as transaction:
+            transaction.put(_COUNTERS, json.dumps(totals).encode())
+
+    def _carried(self) -> dict[str, int]:
+        return json.loads(self._context.store.get(_COUNTERS) or b"{}")
+
+    def _watch_budget(self, counter: Counter) -> None:
+        budget, spent = self._settings.budget.month_cost, _money(counter.month_nano)
+        if budget is None or spent is None:
+            return
+        now = self._context.clock.now()
+        month, told = now.strftime("%Y-%m"), json.loads(self._context.store.get(_BUDGET) or b'["", 0]')
+        due = budget_alert(spent, budget, self._currency, month, now, told[1] if told[0] == month else 0)
+        if due is not None:
+            with self._context.store.transaction() as transaction:
+                transaction.accept(ALERT, due[1], message_id=due[1].id)
+                transaction.put(_BUDGET, json.dumps([month, due[0]]).encode())
+
+    def _tell_damage(self, set_aside: str) -> None:
+        now = self._context.clock.now()
+        message = f"It could not be read; it is kept as {set_aside}, and a new history has begun. `hems restore` brings a backup back."
+        alert = Alert(
+            id=f"recorder-damaged-{microseconds(now)}", rule="recorder.damaged", severity="critical",
+            title="The history is damaged", message=message, at=now,
+        )  # fmt: skip
+        self._context.accept(ALERT, alert, message_id=alert.id, durable=True)
+
+    async def _thin(self, history: Keeping) -> None:
+        while True:
+            self._context.health.work("thinned_rows", await self._persistently(lambda: history.thin(self._oldest_us())))
+            await self._context.clock.sleep(_THIN_EVERY_S)
+
+    def _oldest_us(self) -> int:
+        return microseconds(self._context.clock.now() - self._settings.keep_raw)
+
+    async def _say_prices(self, history: Keeping) -> None:
+        said: list[SeriesRow] = []
+        while True:
+            now_s = self._now_s()
+            counters = await self._persistently(lambda: history.counters(self._now_s()))
+            ahead = prices_ahead(history.pricing, now_s, self._used_mj(history.pricing, counters[0]))
+            if ahead and ahead != said:
+                await self._context.say(PRICE, series_message(ahead, f"{self._currency}/kWh", self._context.clock.now()))
+                said = ahead
+            await self._context.clock.sleep(_PRICE_EVERY_S)
+
+    async def _read_prices(self, history: Keeping, source: Source) -> None:
+        assert self._settings.tariff is not None  # noqa: S101 - a source comes from a tariff
+
+        async def take(rows: Sequence[SeriesRow]) -> None:
+            now_s = self._now_s()
+            if await self._persistently(lambda: history.add_series("price", rows, now_s)):
+                ahead = prices_ahead(history.pricing, now_s)
+                await self._context.say(PRICE, series_message(ahead, f"{self._currency}/kWh", self._context.clock.now()))
+                self._changed.set()
+
+        settings = getattr(self._settings.tariff, "source", None)
+        await self._keep_reading("price", source, settings.every if settings else timedelta(minutes=30), take)
+
+    async def _read_carbon(self, history: Keeping, source: Source) -> None:
+        async def take(rows: Sequence[SeriesRow]) -> None:
+            now_s = self._now_s()
+            await self._persistently(lambda: history.add_series("carbon", rows, now_s))
+            ahead = PriceSeries(rows).from_now_on(now_s)
+            await self._context.say(CARBON, series_message(ahead, "gCO2/kWh", self._context.clock.now()))
+
+        assert self._settings.carbon is not None  # noqa: S101 - a source comes from it
+        await self._keep_reading("carbon", source, self._settings.carbon.every, take)
+
+    async def _keep_reading(
+        self, name: str, source: Source, every: timedelta, take: Callable[[Sequence[SeriesRow]], Awaitable[None]]
+    ) -> None:
+        faults = FaultLog(self._log, f"the {name} series can't be read; the last one counts", every=20)
+        while True:
+            wait_s = every.total_seconds()
+            try:
+                await take(await source.read())
+                faults.recovered()
+            except (Unread, UnreadableSeries) as error:
+                self._context.health.error(f"{name}_failures")
+                faults.failed(error=str(error))
+                wait_s = min(wait_s, _SERIES_RETRY_S)
+            await self._context.clock.sleep(wait_s)
+
+    def _tariff(self) -> str | None:
+        return None if self._settings.tariff is None else self._settings.tariff.model_dump_json(by_alias=True)
+
+    def _now_s(self) -> int:
+        return int(self._context.clock.now().timestamp())
+
+
+class _Patient(AbstractAsyncContextManager[Opened]):
+    """Opens the history, however long the database is away."""
+
+    def __init__(
+        self, opened: Callable[[], AbstractAsyncContextManager[Opened]], wait: Callable[[Unavailable, float], Awaitable[None]]
+    ) -> None:
+        self._opened = opened
+        self._wait = wait
+
+    async def __aenter__(self) -> Opened:
+        wait_s = _RETRY_S
+        while True:
+            self._entered = self._opened()
+            try:
+                return await self._entered.__aenter__()
+            except Unavailable as error:
+                await self._wait(error, wait_s)
+                wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
+
+    async def __aexit__(self, *details: Any) -> bool | None:
+        return await self._entered.__aexit__(*details)
+
+
+def _kwh(energy_mj: int) -> float:
+    return round(energy_mj / MJ_PER_KWH, 6)
+
+
+def _money(cost_nano: int | None) -> float | None:
+    return None if cost_nano is None else round(cost_nano / NANO, 6)

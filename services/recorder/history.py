@@ -1,0 +1,347 @@
+"""The history of one home: what is written, and the sums that come of it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from services.recorder import ledger
+from services.recorder.database import Database, available
+from services.recorder.domain.calendar import Calendar
+from services.recorder.domain.counters import Counter
+from services.recorder.domain.energy import HOLD_US, HOLE_US, MINUTE_US, SECOND_US, floor_minute, merged, touched
+from services.recorder.domain.records import Happening, MainsRow, Row, StateRow
+from services.recorder.domain.series import SeriesRow
+from services.recorder.domain.tariff import PriceSeries, Pricing, Tariff, Version
+from services.recorder.tables import HOME, counters, days, gaps, happenings, homes, mains, minutes, notes, series, states, subjects, tariffs
+
+T = TypeVar("T")
+
+_MAINS_COLUMNS = tuple(column.name for column in mains.columns if column.name != "home")
+_LATE_US = 5 * MINUTE_US
+_THINNED = "thinned_until_us"
+_THIN_STEP_US = 6 * 3_600 * SECOND_US
+
+
+@dataclass
+class _Memory:
+    """What is known of the tables, read again after a failure."""
+
+    home: int
+    subjects: dict[str, int]
+    versions: list[Version]
+    prices: PriceSeries
+    thinned_until_us: int
+    dirty: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    newest_us: int = 0
+    folded_us: int = 0
+
+
+class History:
+    """One home's history. All writing goes through one connection, one transaction at a time."""
+
+    def __init__(self, database: Database, home: str, calendar: Calendar, parse_tariff: Callable[[str], Tariff]) -> None:
+        self.calendar = calendar
+        self._database = database
+        self._home = home
+        self._parse_tariff = parse_tariff
+        self._lock = asyncio.Lock()
+        self._memory: _Memory | None = None
+        self._known = False
+
+    @property
+    def newest_us(self) -> int:
+        """The time of the newest reading that is in the sums, µs."""
+        return self._memory.folded_us if self._memory else 0
+
+    @property
+    def raw_since_us(self) -> int:
+        """Single readings before this are gone, µs."""
+        return self._memory.thinned_until_us if self._memory else 0
+
+    @property
+    def home_id(self) -> int:
+        """The home's number in the tables."""
+        return self._memory.home if self._memory else 0
+
+    @property
+    def subjects(self) -> Mapping[str, int]:
+        """The appliances' numbers in the tables."""
+        return self._memory.subjects if self._memory else {}
+
+    @property
+    def pricing(self) -> Pricing:
+        """The tariffs that counted and count, and the prices that are known."""
+        return self._pricing(self._memory) if self._memory else Pricing((), self.calendar)
+
+    async def start(self, tariff: str | None, now_s: int, carried_mj: Mapping[str, int] | None = None) -> None:
+        """Read what is known, count what a crash left uncounted, and begin with a tariff.
+
+        Args:
+            tariff: its definition; the one in force goes on where it is the same.
+            carried_mj: counters of a history that was lost, `""` for the home's; they count where this one is empty.
+
+        Raises:
+            Unavailable: it can't be reached or written.
+        """
+
+        def started(connection: Connection, memory: _Memory) -> None:
+            if memory.newest_us:
+                oldest_us = connection.execute(select(func.min(mains.c.at_us)).where(mains.c.home == memory.home)).scalar_one()
+                uncounted_us = max(floor_minute(memory.folded_us) - 4 * MINUTE_US, floor_minute(int(oldest_us)))
+                memory.dirty.append((uncounted_us, floor_minute(memory.newest_us) + MINUTE_US))
+                self._fold(connection, memory)
+            self._begin_tariff(connection, memory, tariff, now_s)
+            for name, total_mj in ({} if memory.newest_us else carried_mj or {}).items():
+                subject = self._subject(connection, memory, name) if name else HOME
+                ledger.raise_floor(connection, memory.home, subject, 0, total_mj)
+
+        await self._write(started)
+
+    async def record(self, rows: Sequence[Row]) -> bool:
+        """Write rows that may have come before; returns whether the sums changed.
+
+        Raises:
+            Unavailable: nothing of it is written; try again.
+        """
+        return await self._write(lambda connection, memory: self._record(connection, memory, rows))
+
+    async def count_all(self) -> None:
+        """Bring the sums up to the newest reading."""
+        await self._write(self._fold)
+
+    async def add_series(self, name: str, rows: Sequence[SeriesRow], now_s: int) -> bool:
+        """Add prices or intensities; returns whether there was something new.
+
+        Known values of the past stay; minutes that had no price get one.
+        """
+
+        def added(connection: Connection, memory: _Memory) -> bool:
+            return self._add_series(connection, memory, name, rows, now_s)
+
+        return await self._write(added)
+
+    async def recost(self, start_s: int, end_s: int, tariff: str | None) -> None:
+        """Price a part of the past anew, with the tariff given, which counts from then on."""
+
+        def recosted(connection: Connection, memory: _Memory) -> None:
+            self._fold(connection, memory)
+            connection.execute(delete(tariffs).where(tariffs.c.home == memory.home, tariffs.c.since_s >= start_s))
+            memory.versions = [version for version in memory.versions if version.since_s < start_s]
+            self._begin_tariff(connection, memory, tariff, start_s)
+            ledger.recost(connection, memory.home, start_s, end_s, self._pricing(memory))
+
+        await self._write(recosted)
+
+    async def thin(self, before_us: int) -> int:
+        """Delete single readings older than that, in small steps; returns how many went."""
+        gone, before_us = 0, floor_minute(before_us)
+        while step := await self._write(lambda connection, memory: self._thin(connection, memory, before_us)):
+            gone += step
+        return gone
+
+    async def counters(self, now_s: int) -> list[Counter]:
+        """All counters, the home's first."""
+        with available():
+            async with self._database.reader.begin() as connection:
+                return await connection.run_sync(self._counters, now_s)
+
+    async def _write(self, work: Callable[[Connection, _Memory], T]) -> T:
+        async with self._lock:
+            known, self._known = self._known, False
+            with available():
+                async with self._database.writer.begin() as connection:
+                    memory = self._memory if known and self._memory else await connection.run_sync(self._remember)
+                    changed = replace(memory, dirty=list(memory.dirty), subjects=dict(memory.subjects))
+                    result = await connection.run_sync(work, changed)
+            self._memory, self._known = changed, True
+            return result
+
+    def _remember(self, connection: Connection) -> _Memory:
+        home = connection.execute(select(homes.c.id).where(homes.c.name == self._home)).scalar()
+        if home is None:
+            home = int(connection.execute(select(func.coalesce(func.max(homes.c.id), -1) + 1)).scalar_one())
+            connection.execute(insert(homes).values(id=home, name=self._home))
+        named = connection.execute(select(subjects.c.name, subjects.c.id).where(subjects.c.home == home))
+        versions = connection.execute(
+            select(tariffs.c.since_s, tariffs.c.definition).where(tariffs.c.home == home).order_by(tariffs.c.since_s)
+        )
+        return _Memory(
+            home=home,
+            subjects=dict(row.tuple() for row in named),
+            versions=[Version(since_s, self._parse_tariff(definition)) for since_s, definition in versions],
+            prices=self._prices(connection, home),
+            thinned_until_us=int(
+                connection.execute(select(notes.c.value).where(notes.c.home == home, notes.c.key == _THINNED)).scalar() or 0
+            ),
+            newest_us=int(connection.execute(select(func.max(mains.c.at_us)).where(mains.c.home == home)).scalar() or 0),
+            folded_us=int(connection.execute(select(func.max(minutes.c.at_s)).where(minutes.c.home == home)).scalar() or 0) * SECOND_US,
+        )
+
+    def _pricing(self, memory: _Memory) -> Pricing:
+        return Pricing(memory.versions, self.calendar, memory.prices)
+
+    def _prices(self, connection: Connection, home: int) -> PriceSeries:
+        found = connection.execute(
+            select(series.c.start_s, series.c.end_s, series.c.value).where(series.c.home == home, series.c.name == "price")
+        )
+        return PriceSeries((start_s, end_s, value) for start_s, end_s, value in found)
+
+    def _begin_tariff(self, connection: Connection, memory: _Memory, definition: str | None, now_s: int) -> None:
+        latest = connection.execute(
+            select(tariffs.c.since_s, tariffs.c.definition).where(tariffs.c.home == memory.home).order_by(tariffs.c.since_s.desc()).limit(1)
+        ).one_or_none()
+        text = definition or "null"
+        if (latest is None and definition is None) or (latest is not None and latest[1] == text):
+            return
+        since_s = 0 if latest is None else max(now_s - now_s % 60, latest[0] + 60)
+        connection.execute(insert(tariffs).values(home=memory.home, since_s=since_s, definition=text))
+        memory.versions = [*memory.versions, Version(since_s, self._parse_tariff(text))]
+
+    def _subject(self, connection: Connection, memory: _Memory, name: str) -> int:
+        if name not in memory.subjects:
+            number = max(memory.subjects.values(), default=HOME) + 1
+            connection.execute(insert(subjects).values(home=memory.home, id=number, name=name))
+            memory.subjects[name] = number
+        return memory.subjects[name]
+
+    def _record(self, connection: Connection, memory: _Memory, rows: Sequence[Row]) -> bool:
+        home = memory.home
+        readings = [row for row in rows if isinstance(row, MainsRow)]
+        said = [row for row in rows if isinstance(row, StateRow)]
+        ledger.insert_new(connection, mains, [_mains(home, row) for row in readings])
+        ledger.insert_new(connection, states, [self._state(connection, memory, row) for row in said])
+        self._record_happenings(connection, home, [row for row in rows if isinstance(row, Happening)])
+        dirty = [*(touched(row.at_us, HOLE_US) for row in readings), *(touched(row.at_us, HOLD_US) for row in said)]
+        memory.dirty = merged([*memory.dirty, *dirty])
+        memory.newest_us = max([memory.newest_us, *(row.at_us for row in readings)])
+        minute_over = floor_minute(memory.newest_us) > floor_minute(memory.folded_us)
+        late = any(row.at_us < memory.newest_us - _LATE_US for row in (*readings, *said))
+        if memory.dirty and (minute_over or late):
+            self._fold(connection, memory)
+            return True
+        return False
+
+    def _state(self, connection: Connection, memory: _Memory, row: StateRow) -> dict[str, Any]:
+        values = asdict(row) | {
+            "home": memory.home,
+            "running": int(row.running),
+            "subject": self._subject(connection, memory, row.appliance),
+        }
+        del values["appliance"]
+        return values
+
+    def _record_happenings(self, connection: Connection, home: int, found: Sequence[Happening]) -> None:
+        for row in found:
+            # A demand state carries no time of its own: the broker's copy of it is not a change.
+            if row.kind == "demand" and self._newest_body(connection, home, row.kind) == row.body:
+                continue
+            ledger.insert_new(connection, happenings, [asdict(row) | {"home": home}])
+
+    def _newest_body(self, connection: Connection, home: int, kind: str) -> str | None:
+        newest = select(happenings.c.body).where(happenings.c.home == home, happenings.c.kind == kind)
+        return connection.execute(newest.order_by(happenings.c.at_us.desc()).limit(1)).scalar()
+
+    def _fold(self, connection: Connection, memory: _Memory) -> None:
+        oldest_us = memory.thinned_until_us and memory.thinned_until_us + 2 * MINUTE_US
+        latest_us = floor_minute(memory.newest_us) + MINUTE_US
+        for start_us, end_us in memory.dirty:
+            start_us, end_us = max(start_us, oldest_us), min(end_us, latest_us)
+            if start_us < end_us:
+                ledger.fold(connection, memory.home, start_us, end_us, self._pricing(memory))
+        memory.dirty = []  # the next reading touches the minute that has not ended, and the next state what it holds
+        memory.folded_us = memory.newest_us
+
+    def _add_series(self, connection: Connection, memory: _Memory, name: str, rows: Sequence[SeriesRow], now_s: int) -> bool:
+        known = {
+            start_s: (end_s, value)
+            for start_s, end_s, value in connection.execute(
+                select(series.c.start_s, series.c.end_s, series.c.value).where(
+                    series.c.home == memory.home, series.c.name == name, series.c.start_s >= min(row[0] for row in rows)
+                )
+            )
+        }
+        fresh = [row for row in rows if row[0] not in known or (row[1] > now_s and known[row[0]] != row[1:])]
+        for start_s, end_s, value in fresh:
+            ledger.replace(connection, series, {"home": memory.home, "name": name, "start_s": start_s, "end_s": end_s, "value": value})
+        if name == "price" and fresh:
+            memory.prices = self._prices(connection, memory.home)
+            past = merged((row[0], min(row[1], now_s)) for row in fresh if row[0] < now_s and row[0] not in known)
+            for start_s, end_s in past:
+                ledger.recost(connection, memory.home, start_s, end_s, self._pricing(memory))
+        return bool(fresh)
+
+    def _thin(self, connection: Connection, memory: _Memory, before_us: int) -> int:
+        oldest = [
+            connection.execute(select(func.min(table.c.at_us)).where(table.c.home == memory.home)).scalar() for table in (mains, states)
+        ]
+        present = [int(at_us) for at_us in oldest if at_us is not None and at_us < before_us]
+        if not present:
+            return 0
+        self._fold(connection, memory)
+        until_us = min(before_us, floor_minute(min(present)) + _THIN_STEP_US)
+        memory.thinned_until_us = max(memory.thinned_until_us, until_us)
+        ledger.replace(connection, notes, {"home": memory.home, "key": _THINNED, "value": str(memory.thinned_until_us)})
+        return sum(
+            connection.execute(delete(table).where(table.c.home == memory.home, table.c.at_us < until_us)).rowcount
+            for table in (mains, states)
+        )
+
+    def _counters(self, connection: Connection, now_s: int) -> list[Counter]:
+        home, today_s, month_s = self.home_id, self.calendar.day(now_s)[0], self.calendar.month(now_s)[0]
+        sums = (func.sum(days.c.imported_mj), func.sum(days.c.exported_mj), func.sum(days.c.cost_nano))
+        grouped = select(days.c.subject, *sums).where(days.c.home == home).group_by(days.c.subject)
+        total, month, today = (
+            {subject: values for subject, *values in connection.execute(statement)}
+            for statement in (grouped, grouped.where(days.c.at_s >= month_s), grouped.where(days.c.at_s == today_s))
+        )
+        kept = {
+            row[0]: row[1:]
+            for row in connection.execute(
+                select(counters.c.subject, counters.c.carried_mj, counters.c.floor_mj).where(counters.c.home == home)
+            )
+        }
+        gap_mj = int(connection.execute(select(func.sum(gaps.c.estimate_mj)).where(gaps.c.home == home)).scalar() or 0)
+        standing = self._standing(connection, home, now_s)
+        names: dict[str | None, int] = {None: HOME, **self.subjects}
+        found: list[Counter] = []
+        for name, subject in names.items():
+            carried_mj, floor_mj = kept.get(subject, (0, 0))
+            own_today, own_month = standing if subject == HOME else (0, 0)
+            found.append(
+                Counter(
+                    subject=name,
+                    total_mj=max(int(floor_mj), int(carried_mj) + _sum(total, subject, 0)),
+                    exported_mj=_sum(total, subject, 1),
+                    today_mj=_sum(today, subject, 0),
+                    month_mj=_sum(month, subject, 0),
+                    today_nano=_cost(today, subject, own_today),
+                    month_nano=_cost(month, subject, own_month),
+                    gap_mj=gap_mj if subject == HOME else 0,
+                )
+            )
+        return found
+
+    def _standing(self, connection: Connection, home: int, now_s: int) -> tuple[int, int]:
+        """The standing charge of today, and of the days of this month since the history begins."""
+        pricing = self.pricing
+        first_s = connection.execute(select(func.min(days.c.at_s)).where(days.c.home == home, days.c.subject == HOME)).scalar()
+        if first_s is None:
+            return 0, 0
+        start_s = max(self.calendar.month(now_s)[0], int(first_s))
+        return pricing.standing_nano(now_s), sum(pricing.standing_nano(day_s) for day_s, _ in self.calendar.days(start_s, now_s + 1))
+
+
+def _mains(home: int, row: MainsRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _MAINS_COLUMNS} | {"home": home, "estimated": int(row.estimated)}
+
+
+def _sum(sums: Mapping[int, Sequence[Any]], subject: int, column: int) -> int:
+    return int((sums.get(subject) or (0, 0, 0))[column] or 0)
+
+
+def _cost(sums: Mapping[int, Sequence[Any]], subject: int, standing_nano: int) -> int | None:
+    cost_nano = (sums.get(subject) or (0, 0, None))[2]
+    return None if cost_nano is None else int(cost_nano) + standing_nano

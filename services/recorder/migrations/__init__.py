@@ -1,0 +1,1 @@
+"""The history's revisions, applied in order at start."""

@@ -1,0 +1,79 @@
+"""Answers to questions over the bus: a few at a time, each bounded, so that recording never waits for one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from hems.actor.bus import Received
+from hems.actor.health import Health
+from hems.contracts.energy import HistoryQuery, HistoryResult
+from services.recorder.domain.failures import TooSlow, Unavailable
+from services.recorder.domain.questions import BadQuestion, Plan, pieces, plan, refusal
+
+_MOST_WAITING = 16
+_WORKERS = 2
+
+
+class Answering(Protocol):
+    """Reads the history."""
+
+    async def answer(self, plan: Plan, timeout_s: float) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
+        """Columns and rows.
+
+        Raises:
+            BadQuestion: nothing is known of what it asks for.
+            TooSlow: it was stopped.
+            Unavailable: the database can't be reached.
+        """
+        ...
+
+
+Say = Callable[[str, HistoryResult], Awaitable[None]]
+"""Takes the client and a piece."""
+
+
+class Replies:
+    """A short queue of questions."""
+
+    def __init__(self, say: Say, health: Health, timeout_s: float) -> None:
+        self._say = say
+        self._health = health
+        self._timeout_s = timeout_s
+        self._queue: asyncio.Queue[HistoryQuery] = asyncio.Queue(_MOST_WAITING)
+
+    async def ask(self, received: Received[HistoryQuery]) -> None:
+        """Put a question into the queue, or refuse it at once."""
+        if received.retained:
+            return
+        try:
+            self._queue.put_nowait(received.payload)
+        except asyncio.QueueFull:
+            await self._refuse(received.payload, "too many questions wait: ask again in a few seconds")
+
+    async def answer_all(self, answers: Answering, raw_since_us: Callable[[], int]) -> None:
+        """Answer, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_WORKERS):
+                tasks.create_task(self._work(answers, raw_since_us))
+
+    async def _work(self, answers: Answering, raw_since_us: Callable[[], int]) -> None:
+        while True:
+            query = await self._queue.get()
+            try:
+                columns, rows = await answers.answer(plan(query, raw_since_us()), self._timeout_s)
+            except (BadQuestion, TooSlow) as error:
+                await self._refuse(query, str(error))
+            except Unavailable as error:
+                await self._refuse(query, f"the history can't be read now: {error}")
+            else:
+                await self._reply(query, columns, rows)
+
+    async def _reply(self, query: HistoryQuery, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+        # Some megabytes of JSON take long enough to hold up a reading; the thread lets others run between.
+        for piece in await asyncio.to_thread(lambda: list(pieces(query.id, columns, rows))):
+            await self._say(query.client, piece)
+        self._health.work("answers")
+
+    async def _refuse(self, query: HistoryQuery, reason: str) -> None:
+        self._health.error("refused_questions")
+        await self._say(query.client, refusal(query.id, reason))
