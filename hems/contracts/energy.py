@@ -21,6 +21,8 @@ class Energy(Payload):
     currency: Currency | None = None
     rate: Annotated[float | None, Field(description="price now, `currency` per kWh")] = None
     estimated: Annotated[bool, Field(description="True where it comes from an estimated power")] = False
+    exported_kwh: Annotated[float | None, Field(ge=0, description="kWh sent out, where the meter has a sign")] = None
+    missed_kwh: Annotated[float | None, Field(ge=0, description="kWh estimated for the holes between readings; in no other sum")] = None
 
 
 class SeriesValue(Payload):
@@ -44,7 +46,13 @@ class HistoryQuery(Payload):
 
     id: MessageId
     client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="the answer comes on history/result/<client>")]
-    what: Annotated[ShortText, Field(description="mains, appliances, events, relays, alerts, energy, …")]
+    what: Annotated[
+        ShortText,
+        Field(
+            description="mains, energy, energy/<appliance>, appliance/<appliance>, appliances, events, relays, alerts, demand, labels,"
+            " messages, price, carbon or gaps"
+        ),
+    ]
     start: Annotated[Moment, Field(alias="from")]
     end: Annotated[Moment, Field(alias="to")]
     resolution: Annotated[Literal["raw", "1min", "15min", "1h", "1d", "auto"], Field(description="auto: as points allow")] = "auto"
