@@ -1,0 +1,1 @@
+"""The notifier: sends the right message, once, to the right person."""
