@@ -59,7 +59,7 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
     name: Identifier
-    version: str
+    version: int | str
     period_s: Annotated[float, Field(ge=1, le=300, description="the model's clock")]
     state_size: Annotated[int, Field(ge=1, le=1_000_000)]
     lags_s: Annotated[tuple[float, ...], Field(min_length=1, description="how far back each output speaks; the first is 0")]

@@ -40,8 +40,14 @@ class Step(NamedTuple):
     corrections: list[Correction]
 
 
+_READINGS, _ANSWERS = "home/readings", "home/answers"
+
+
 class Home:
     """Takes readings in time's order and tells steps: one reading after another, or a year of them."""
+
+    KEYS = (_READINGS, _ANSWERS)
+    """The parts of the state."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self.networks = [RunningNetwork(network) for network in networks]
@@ -53,6 +59,7 @@ class Home:
         self._cadence = Cadence()
         self._first: Tick | None = None
         self._shared_at_s: float | None = None
+        self._answers_changed = True
 
     @property
     def appliances(self) -> list[Tracker | UnknownHeater]:
@@ -95,8 +102,9 @@ class Home:
 
     def _gap(self, last_s: float, time_s: float, power_w: float) -> list[Step]:
         self.counts["resets"] += 1
+        self._answers_changed = True
         heads = {voice.column: voice.head for network in self.networks for voice in network.voices}
-        events = [tracker.gap(heads[column], last_s, time_s) for column, tracker in enumerate(self.trackers)]
+        events = [self.trackers[column].gap(head, last_s, time_s) for column, head in sorted(heads.items(), key=lambda entry: entry[0])]
         told = [event for event in (*events, self.unknown_heater.gap(last_s, time_s)) if event]
         for network in self.networks:
             network.reset()
@@ -107,7 +115,7 @@ class Home:
         interval_s = self._cadence.interval_s or 0.0
         if interval_s != self._shared_at_s:
             share_out(self.networks, self.trackers, interval_s)
-            self._shared_at_s = interval_s
+            self._shared_at_s, self._answers_changed = interval_s, True
         speaking = [(number, network) for number, network in enumerate(self.networks) if network.voices]
         due = [(tick, number) for number, network in speaking for tick in network.ticks(time_s, power_w, interval_s)]
         if len(speaking) > 1:
@@ -130,6 +138,7 @@ class Home:
         if network.watches_the_rest:
             self._watch_the_rest(tick, answer.elapsed_s, events)
         self.counts["ticks"] += 1
+        self._answers_changed = True
         return self._said(tick, number, events, corrections)
 
     def _watch_the_rest(self, tick: Tick, elapsed_s: float, events: list[Event]) -> None:
@@ -161,37 +170,51 @@ class Home:
             return 0.0
         return min(max(probability, 0.0), 1.0)
 
+    def take_counts(self) -> dict[str, int]:
+        """What was counted since the last call: readings, ticks, resets, dropped_readings, broken_answers."""
+        counts, self.counts = self.counts, Counter[str]()
+        return counts
+
     def save(self) -> dict[str, bytes]:
-        """The state in two parts: `readings` changes with every reading, `answers` only with steps."""
+        """The parts of the state, by key, that have changed since the last call: the larger one does so with ticks only."""
         readings = {
             "reading_s": self.reading_s,
             "cadence": self._cadence.save(),
             "first": self._first,
             "clocks": {network.model.identity: network.save_clock() for network in self.networks},
         }
-        answers = {
-            "states": {network.model.identity: network.save_state() for network in self.networks},
-            "trackers": [tracker.save() for tracker in self.trackers],
-            "unknown_heater": self.unknown_heater.save(),
-            "shared_at_s": self._shared_at_s,
-        }
-        return {"readings": json.dumps(readings).encode(), "answers": json.dumps(answers).encode()}
+        saved = {_READINGS: json.dumps(readings).encode()}
+        if self._answers_changed:
+            self._answers_changed = False
+            answers = {
+                "states": {network.model.identity: network.save_state() for network in self.networks},
+                "trackers": [tracker.save() for tracker in self.trackers],
+                "unknown_heater": self.unknown_heater.save(),
+                "shared_at_s": self._shared_at_s,
+            }
+            saved[_ANSWERS] = json.dumps(answers).encode()
+        return saved
 
-    def restore(self, readings: bytes, answers: bytes) -> None:
+    def restore(self, saved: Mapping[str, bytes]) -> None:
         """Go on where `save` was called. A network whose file has changed since starts from a reset.
 
         Raises:
             ValueError, KeyError, TypeError: another version saved it.
         """
-        before, spoken = json.loads(readings), json.loads(answers)
-        self.reading_s = before["reading_s"]
-        self._cadence = Cadence.restore(before["cadence"])
-        self._first = Tick(*before["first"]) if before["first"] else None
-        self._restore_trackers(spoken)
+        if _READINGS not in saved:
+            return
+        readings = json.loads(saved[_READINGS])
+        self.reading_s = readings["reading_s"]
+        self._cadence = Cadence.restore(readings["cadence"])
+        self._first = Tick(*readings["first"]) if readings["first"] else None
+        if _ANSWERS not in saved:
+            return
+        answers = json.loads(saved[_ANSWERS])
+        self._restore_trackers(answers)
         for network in self.networks:
             identity = network.model.identity
-            if identity in before["clocks"] and identity in spoken["states"]:
-                network.restore(before["clocks"][identity], spoken["states"][identity])
+            if identity in readings["clocks"] and identity in answers["states"]:
+                network.restore(readings["clocks"][identity], answers["states"][identity])
 
     def _restore_trackers(self, spoken: Mapping[str, Any]) -> None:
         saved = {tracker["appliance"]: tracker for tracker in spoken["trackers"]}
