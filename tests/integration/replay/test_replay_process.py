@@ -17,7 +17,7 @@ import pytest
 
 from services.replay.domain.recording import Recording
 from services.replay.parquet_file import write_recording
-from services.replay.ports import PseudoTerminal
+from services.replay.ports import PseudoTerminal, SerialOutput
 from services.sensor.recorder import entry, header
 
 PATIENCE_S = 15.0
@@ -116,3 +116,18 @@ def test_a_pty_passes_every_byte(tmp_path: Path) -> None:
             data += os.read(reader, 256)
         os.close(reader)
         assert data == bytes(range(256))
+
+
+def test_a_real_port_is_printed_on_as_it_is() -> None:
+    """Through a null modem: raw, at the meter's speed; what does not fit is dropped, and the player goes on."""
+    other_end, port = os.openpty()
+    try:
+        with SerialOutput(Path(os.ttyname(port)), 38_400) as output:
+            output.write(bytes(range(256)))
+            assert os.read(other_end, 1_024) == bytes(range(256))
+            assert termios.tcgetattr(port)[5] == termios.B38400
+            for _ in range(10_000):
+                output.write(b"11 1000.0 0.0 -0.0 21.5\r\n")
+    finally:
+        os.close(other_end)
+        os.close(port)
