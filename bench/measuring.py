@@ -37,8 +37,8 @@ def broker() -> Generator[tuple[BenchBroker, Path]]:
         (folder / "data").mkdir()
         (folder / "passwords").write_text(password_file({user: running.password(user) for user in USERS}))
         (folder / "acl").write_text(access_list())
-        settings = {"port": running.port, "data": folder / "data", "passwords": folder / "passwords", "access": folder / "acl"}
-        (folder / "mosquitto.conf").write_text(render(**settings))
+        text = render(port=running.port, data=folder / "data", passwords=folder / "passwords", access=folder / "acl")
+        (folder / "mosquitto.conf").write_text(text)
         process = subprocess.Popen([find_mosquitto(), "-c", folder / "mosquitto.conf"], stderr=subprocess.DEVNULL)
         try:
             _wait_for(running)
@@ -52,14 +52,6 @@ def percentiles_ms(seconds: Sequence[float]) -> str:
     """`p50 1.10 ms  p99 2.05 ms  (400)`."""
     p50, p99 = np.percentile(np.asarray(seconds) * 1e3, [50, 99])
     return f"p50 {p50:5.2f} ms   p99 {p99:5.2f} ms   ({len(seconds)} of them)"
-
-
-def memory_mb(pid: int) -> float:
-    """What a process holds alone or shares, MB: its proportional set size where the kernel tells it, else its resident set."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("the kernel does not tell")
 
 
 def resident_mb(pid: int) -> float:

@@ -3,9 +3,11 @@
 Plain paho is a loop that reads a line and publishes it with QoS 1: it keeps nothing, so what it loses is lost.
 """
 
+import contextlib
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -156,29 +158,50 @@ def _appliances(running: BenchBroker, folder: Path, link: Path, line: Line) -> N
 
 
 def _disaggregator_rate(running: BenchBroker, folder: Path) -> None:
-    subscriber = Subscriber(running, "hems/rate/appliance/kettle")
+    """A label said after the last reading is kept when all of them are: both queue on one durable session."""
     process = _service("disaggregator", running, folder, folder, {"HEMS_HOME__ID": "rate"})
-    sayer = mqtt.Client(CallbackAPIVersion.VERSION2)
-    sayer.username_pw_set("sensor", running.password("sensor"))
-    sayer.connect(running.host, running.port)
-    sayer.loop_start()
-    time.sleep(3)
-    began_at = 1_736_146_800
+    sayer, person = _sayer(running, "sensor"), _sayer(running, "client")
+    state = folder / "rate" / "disaggregator.db"
     try:
-        began = time.perf_counter()
+        _wait_until(state.exists)
+        time.sleep(2)
+        began, said = time.perf_counter(), list[mqtt.MQTTMessageInfo]()
         for number in range(_FLOOD_READINGS):
-            moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(began_at + 6 * number))
-            sayer.publish("hems/rate/mains", f'{{"measured_at":"{moment}","power_w":{300 + number % 40},"quality":"measured"}}', qos=1)
-        last = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(began_at + 6 * _FLOOD_READINGS - 120))
-        while subscriber.last[1][16:32].decode() < last:
-            subscriber.wait_beyond(subscriber.count, patience_s=30)
-        seconds = subscriber.last[0] - began
-        print(f"disaggregator  readings a second, durable, one home  {_FLOOD_READINGS / seconds:,.0f}")
+            moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(1_736_146_800 + 6 * number))
+            reading = f'{{"measured_at":"{moment}","power_w":{300 + number % 40},"quality":"measured"}}'
+            said.append(sayer.publish("hems/rate/mains", reading, qos=1))
+        said[-1].wait_for_publish()
+        person.publish(
+            "hems/rate/appliance/kettle/label", '{"id":"last","at":"2025-01-06T07:00:00Z","verdict":"off","source":"bench"}', qos=1
+        )
+        _wait_until(lambda: _keeps(state, "labels"))
+        print(f"disaggregator  readings a second, one home, each committed   {_FLOOD_READINGS / (time.perf_counter() - began):,.0f}")
     finally:
-        sayer.disconnect()
-        sayer.loop_stop()
-        subscriber.close()
+        for client in (sayer, person):
+            client.disconnect()
+            client.loop_stop()
         _end(process)
+
+
+def _sayer(running: BenchBroker, user: str) -> mqtt.Client:
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set(user, running.password(user))
+    client.connect(running.host, running.port)
+    client.loop_start()
+    return client
+
+
+def _keeps(state: Path, key: str) -> bool:
+    with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
+        return connection.execute("SELECT 1 FROM state WHERE key = ?", (key,)).fetchone() is not None
+
+
+def _wait_until(condition: Callable[[], bool], patience_s: float = 120) -> None:
+    give_up_at = time.monotonic() + patience_s
+    while not condition():
+        if time.monotonic() > give_up_at:
+            raise TimeoutError
+        time.sleep(0.02)
 
 
 def _yardstick(running: BenchBroker, link: Path) -> "subprocess.Popen[bytes]":
