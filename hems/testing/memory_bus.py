@@ -60,7 +60,7 @@ class MemoryBroker:
         self._up = False
         for subscriber in list(self._subscribers.values()):
             if subscriber.connection is not None:
-                subscriber.connection.broken.set()
+                self._break(subscriber.connection)
         if forget_sessions:
             self._subscribers.clear()
 
@@ -123,18 +123,21 @@ class MemoryBroker:
         return subscriber.connection
 
     def _detach(self, bus: "MemoryBus", *, graceful: bool) -> None:
+        if self._break(bus) and not graceful:
+            self._say_will(bus.subscriber.session)
+
+    def _break(self, bus: "MemoryBus") -> bool:
         bus.broken.set()
         subscriber = bus.subscriber
         if subscriber.connection is not bus:
-            return
+            return False
         subscriber.connection = None
         if not subscriber.session.durable:
             self._subscribers.pop(subscriber.session.client_id, None)
-        if not graceful:
-            self._say_will(subscriber.session)
+        return True
 
     def _say_will(self, session: Session) -> None:
-        if session.will is not None and self._up:
+        if session.will is not None:
             self.say(session.will.topic, session.will.payload, retain=True)
 
 
