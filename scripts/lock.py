@@ -18,7 +18,7 @@ def lock(*options: str) -> None:
     project = str(ROOT / "pyproject.toml")
     _compile("run", [project, "--all-extras"], options)
     _compile(
-        "dev", [project, "--all-extras", "--group", "dev", "--group", "bench", "--constraints", str(_REQUIREMENTS / "run.txt")], options
+        "dev", [project, "--all-extras", "--group", "dev", "--group", "bench", "--group", "browser", "--constraints", str(_REQUIREMENTS / "run.txt")], options
     )
     extras = [argument for extra in ("disaggregator", "replay", "cli") for argument in ("--extra", extra)]
     _compile("training", [project, *extras, "--group", "training"], options)
