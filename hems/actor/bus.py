@@ -58,6 +58,7 @@ class Input(Generic[P]):
         malformed: told of what breaks the contract (topic parameters, reason), besides the count and the log.
         together: up to twenty handlers wait at once, so that one commit can serve them all. They begin in the order in
             which the messages came, and are acknowledged in that order.
+        as_published: a message that its publisher asked to retain says so also when it comes live (on MQTT 5).
     """
 
     topic: Topic[P]
@@ -66,6 +67,7 @@ class Input(Generic[P]):
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
     malformed: Callable[[Mapping[str, str], str], Awaitable[None]] | None = None
     together: bool = False
+    as_published: bool = False
 
 
 class Actor(Protocol):
@@ -121,8 +123,8 @@ class Bus(Protocol):
         """The broker remembered this session: its subscriptions and queue stand."""
         ...
 
-    async def subscribe(self, topic_filter: str, qos: Qos) -> None:
-        """Ask for the messages that match.
+    async def subscribe(self, topic_filter: str, qos: Qos, *, as_published: bool = False) -> None:
+        """Ask for the messages that match; `as_published` keeps the publisher's retain flag on what comes live (MQTT 5).
 
         Raises:
             Disconnected: the connection broke.

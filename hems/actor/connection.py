@@ -12,7 +12,7 @@ import stamina
 
 from hems.actor.bus import Broker, Bus, Delivery, Disconnected, Input, Received, Session, TryAgain
 from hems.actor.clock import Clock
-from hems.actor.failures import ends_on
+from hems.actor.failures import ends_on, still_cancelled
 from hems.actor.health import Health
 from hems.actor.logs import FaultLog, Log
 from hems.contracts.payload import MalformedPayload
@@ -71,6 +71,7 @@ class Connection:
                 bus, connected_at_s = await self._connected(stack), time.monotonic()
                 with ends_on(Disconnected, TryAgain) as broken:
                     await self._serve(bus)
+            still_cancelled()
             await self._recover(broken[0], lasted_s=time.monotonic() - connected_at_s)
 
     async def _recover(self, failure: BaseException, lasted_s: float) -> None:
@@ -109,7 +110,7 @@ class Connection:
     async def _serve(self, bus: Bus) -> None:
         async with asyncio.TaskGroup() as tasks:
             for entry in self._inputs:
-                await bus.subscribe(entry.topic.filter(self._root, **entry.fixed), entry.topic.qos)
+                await bus.subscribe(entry.topic.filter(self._root, **entry.fixed), entry.topic.qos, as_published=entry.as_published)
             for work in self._while_connected:
                 tasks.create_task(work(bus))
             await self._take_all(bus, tasks)

@@ -9,6 +9,7 @@ from typing import Any
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hems.actor.bus import Bus, Delivery, Disconnected, Session
 from hems.actor.configuration import ConfigurationError, Mistake
@@ -24,18 +25,20 @@ _CLOSING_S = 0.5
 class MqttBus:
     """One connection."""
 
-    def __init__(self, client: PahoClient) -> None:
+    def __init__(self, client: PahoClient, *, version_5: bool) -> None:
         self._client = client
+        self._version_5 = version_5
 
     @property
     def session_present(self) -> bool:
         """The broker remembered this session."""
         return self._client.session_present
 
-    async def subscribe(self, topic_filter: str, qos: Qos) -> None:
-        """Subscribe; a refusal shows itself by silence on 3.1.1 and on many brokers."""
+    async def subscribe(self, topic_filter: str, qos: Qos, *, as_published: bool = False) -> None:
+        """Subscribe; a refusal shows itself by silence on 3.1.1 and on many brokers. `as_published` asks for MQTT 5."""
+        options = SubscribeOptions(qos=qos, retainAsPublished=as_published) if self._version_5 else None
         try:
-            await self._client.subscribe(topic_filter, qos)
+            await self._client.subscribe(topic_filter, qos, options)
         except aiomqtt.MqttError as error:
             raise Disconnected(str(error)) from None
 
@@ -74,7 +77,7 @@ class MqttBroker:
             raise
         client.watch_connection()
         try:
-            yield MqttBus(client)
+            yield MqttBus(client, version_5=self._settings.protocol == "5")
         finally:
             await _close(client)
 

@@ -26,6 +26,7 @@ class _Subscriber:
 
     session: Session
     filters: dict[str, int] = field(default_factory=dict[str, int])
+    as_published: set[str] = field(default_factory=set[str])
     queue: deque[_Message] = field(default_factory=deque[_Message])
     unacknowledged: dict[int, _Message] = field(default_factory=dict[int, _Message])
     connection: "MemoryBus | None" = None
@@ -90,14 +91,17 @@ class MemoryBroker:
             self._keep(_Message(topic, payload, qos, retained=True))
         self.published.append((topic, payload))
         for subscriber in self._subscribers.values():
-            granted = [granted for topic_filter, granted in subscriber.filters.items() if matches(topic_filter, topic)]
+            granted = {topic_filter: granted for topic_filter, granted in subscriber.filters.items() if matches(topic_filter, topic)}
             if granted:
-                subscriber.offer(_Message(topic, payload, min(qos, max(granted))))
+                retained = retain and bool(granted.keys() & subscriber.as_published)
+                subscriber.offer(_Message(topic, payload, min(qos, max(granted.values())), retained))
 
-    def subscribe(self, subscriber: "MemoryBus", topic_filter: str, qos: int) -> None:
+    def subscribe(self, subscriber: "MemoryBus", topic_filter: str, qos: int, *, as_published: bool) -> None:
         """Add a filter to a session, and hand it what is retained."""
         entry = subscriber.subscriber
         entry.filters[topic_filter] = qos
+        if as_published:
+            entry.as_published.add(topic_filter)
         entry.queue.extend(message for topic, message in self._retained.items() if matches(topic_filter, topic))
         entry.wake()
 
@@ -158,10 +162,10 @@ class MemoryBus:
         """The broker remembered this session."""
         return self._session_present
 
-    async def subscribe(self, topic_filter: str, qos: Qos) -> None:
+    async def subscribe(self, topic_filter: str, qos: Qos, *, as_published: bool = False) -> None:
         """Subscribe."""
         await self._round_trip()
-        self._broker.subscribe(self, topic_filter, qos)
+        self._broker.subscribe(self, topic_filter, qos, as_published=as_published)
 
     async def publish(self, topic: str, payload: bytes, *, qos: Qos, retain: bool) -> None:
         """Say something; other tasks run before the answer comes, as they do on a network."""

@@ -99,6 +99,18 @@ async def test_a_plus_covers_one_level(world: World) -> None:
         assert (delivery.topic, delivery.payload) == (world.topic("service/sensor/status"), b"yes")
 
 
+async def test_a_retained_message_is_marked_live_for_who_asks(world: World) -> None:
+    """The publisher's retain flag comes along where a subscription asks for it, on MQTT 5, and nowhere else."""
+    async with world.client.connect(world.session("a")) as reader, world.sensor.connect(world.session("b")) as writer:
+        await reader.subscribe(world.topic("mains"), 1, as_published=True)
+        await reader.subscribe(world.topic("alert"), 1)
+        await writer.publish(world.topic("mains"), b"1", qos=1, retain=True)
+        await writer.publish(world.topic("alert"), b"2", qos=1, retain=True)
+        marked, plain = await _take(reader.deliveries(), 2)
+        assert marked.retained == (world.protocol != "3.1.1")
+        assert not plain.retained
+
+
 async def test_the_newest_retained_message_awaits_a_subscriber(world: World) -> None:
     """A retained message is handed to who subscribes later, marked as such; an empty one removes it."""
     async with world.client.connect(world.session("a")) as reader, world.sensor.connect(world.session("b")) as writer:
