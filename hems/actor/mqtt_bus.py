@@ -36,9 +36,9 @@ class MqttBus:
 
     async def subscribe(self, topic_filter: str, qos: Qos, *, as_published: bool = False) -> None:
         """Subscribe; a refusal shows itself by silence on 3.1.1 and on many brokers. `as_published` asks for MQTT 5."""
-        options = SubscribeOptions(qos=qos, retainAsPublished=as_published) if self._version_5 else None
+        options = SubscribeOptions(qos=qos, retainAsPublished=as_published)
         try:
-            await self._client.subscribe(topic_filter, qos, options)
+            await (self._client.subscribe(topic_filter, options=options) if self._version_5 else self._client.subscribe(topic_filter, qos))
         except aiomqtt.MqttError as error:
             raise Disconnected(str(error)) from None
 
