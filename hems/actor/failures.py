@@ -14,18 +14,25 @@ def leaves(error: BaseException) -> list[BaseException]:
     return [leaf for inner in group.exceptions for leaf in leaves(inner)]
 
 
+def still_cancelled() -> None:
+    """Call after a failure of a task group whose body has no end of its own: ends the task if it was to be cancelled.
+
+    A task group that fails while its task is cancelled raises its failures alone (until Python 3.13): a loop around it
+    would go on for ever.
+
+    Raises:
+        asyncio.CancelledError: the task was cancelled meanwhile.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @contextmanager
 def ends_on(*expected: type[Exception]) -> Generator[list[BaseException]]:
-    """Collect the expected failures, also out of a task group; anything else is a bug and passes.
-
-    A task group that fails while its own task is cancelled raises its failures alone (until Python 3.13), and the task
-    would live on for ever: whoever is being cancelled is cancelled here.
-    """
+    """Collect the expected failures, also out of a task group; anything else is a bug and passes."""
     caught: list[BaseException] = []
     try:
         yield caught
     except* expected as group:
         caught.extend(leaves(group))
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError from None
