@@ -12,7 +12,8 @@ from services.recorder.database import Database, available
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.energy import HOLD_US, HOLE_US, MINUTE_US, SECOND_US, floor_minute, merged, touched
-from services.recorder.domain.records import Happening, MainsRow, Row, StateRow
+from services.recorder.domain.failures import Unusable
+from services.recorder.domain.records import Happening, MainsRow, Row, StateRow, moment
 from services.recorder.domain.series import SeriesRow
 from services.recorder.domain.tariff import PriceSeries, Pricing, Tariff, Version
 from services.recorder.tables import HOME, counters, days, gaps, happenings, homes, mains, minutes, notes, series, states, subjects, tariffs
@@ -99,6 +100,36 @@ class History:
                 ledger.raise_floor(connection, memory.home, subject, 0, total_mj)
 
         await self._write(started)
+
+    async def read(self) -> None:
+        """Read what is known, and change nothing.
+
+        Raises:
+            Unavailable: it can't be reached.
+        """
+        await self._write(lambda _, __: None)
+
+    async def begin_import(self, first_us: int) -> None:
+        """Count readings that are older than those kept, too.
+
+        Raises:
+            Unusable: that time has been counted, and its single readings are gone.
+        """
+
+        def begun(connection: Connection, memory: _Memory) -> None:
+            if first_us >= memory.thinned_until_us:
+                return
+            counted = select(func.count()).where(
+                minutes.c.home == memory.home,
+                minutes.c.at_s >= first_us // SECOND_US,
+                minutes.c.at_s < memory.thinned_until_us // SECOND_US,
+            )
+            if connection.execute(counted).scalar():
+                until = moment(memory.thinned_until_us).date()
+                raise Unusable(f"single readings before {until} are gone and their sums are kept: leave that time out of the file")
+            memory.thinned_until_us = 0
+
+        await self._write(begun)
 
     async def record(self, rows: Sequence[Row]) -> bool:
         """Write rows that may have come before; returns whether the sums changed.

@@ -18,11 +18,11 @@ _LONGEST_RANGE_S = 50 * 366 * _DAY_S
 Kind = Literal["power", "energy", "totals", "happenings", "series", "gaps"]
 Source = Literal["raw", "1min", "15min", "1h", "1d"]
 
-_HAPPENINGS: dict[str, HappeningKind] = {
+HAPPENINGS: dict[str, HappeningKind] = {
     "events": "event", "relays": "relay", "alerts": "alert", "demand": "demand", "labels": "label", "messages": "message",
 }  # fmt: skip
 _NAMED = re.compile(r"(power|energy|appliance)/([a-z0-9_-]{1,32})")
-_WORDS = ("mains", "energy", "energy/<appliance>", "appliance/<appliance>", "appliances", *_HAPPENINGS, "price", "carbon", "gaps")
+_WORDS = ("mains", "energy", "energy/<appliance>", "appliance/<appliance>", "appliances", *HAPPENINGS, "price", "carbon", "gaps")
 
 # The longest range that each detail is read over: about a hundred thousand rows, some tens of milliseconds.
 _POWER_RANGE_S: dict[Source, int] = {
@@ -85,8 +85,8 @@ def plan(query: HistoryQuery, raw_since_us: int = 0) -> Plan:
 
 
 def _subject(what: str) -> tuple[Kind, str | None]:
-    if what in _HAPPENINGS:
-        return "happenings", _HAPPENINGS[what]
+    if what in HAPPENINGS:
+        return "happenings", HAPPENINGS[what]
     if what in ("price", "carbon"):
         return "series", what
     if what in ("mains", "energy", "appliances", "gaps"):
