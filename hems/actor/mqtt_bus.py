@@ -115,9 +115,9 @@ class MqttBroker:
 
 
 async def _close(client: PahoClient) -> None:
+    # wait_for, since asyncio.timeout of Python 3.11.2 (Debian 12) says no TimeoutError in a task that is being cancelled.
     with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
-        async with asyncio.timeout(_CLOSING_S):
-            await client.__aexit__(None, None, None)
+        await asyncio.wait_for(client.__aexit__(None, None, None), _CLOSING_S)
     client.drop()
 
 

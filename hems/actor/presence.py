@@ -38,9 +38,9 @@ class Presence:
         try:
             await asyncio.Event().wait()
         finally:
+            # wait_for, since asyncio.timeout of Python 3.11.2 (Debian 12) says no TimeoutError in a task that is being cancelled.
             with contextlib.suppress(Disconnected, TimeoutError):
-                async with asyncio.timeout(_GOODBYE_S):
-                    await self._say_status(bus, online=False)
+                await asyncio.wait_for(self._say_status(bus, online=False), _GOODBYE_S)
 
     async def report(self, bus: Bus) -> None:
         """Say how the service is: at once, every ten seconds, and when it goes blind or sees again."""

@@ -117,9 +117,9 @@ class Mosquitto:
             return
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
+        # wait_for, since asyncio.timeout of Python 3.11.2 (Debian 12) says no TimeoutError in a task that is being cancelled.
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self._process.wait()
+            await asyncio.wait_for(self._process.wait(), self._patience_s)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

@@ -86,9 +86,9 @@ async def _say_lines(name: str, process: Process, say: Say) -> None:
 async def _stop(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
+    # wait_for, since asyncio.timeout of Python 3.11.2 (Debian 12) says no TimeoutError in a task that is being cancelled.
     try:
-        async with asyncio.timeout(_GRACE_S):
-            await process.wait()
+        await asyncio.wait_for(process.wait(), _GRACE_S)
     except TimeoutError:
         process.kill()
         await process.wait()

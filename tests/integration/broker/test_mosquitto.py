@@ -1,5 +1,6 @@
 """The broker as a process of ours."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -35,6 +36,26 @@ async def test_the_end_of_the_process_is_told(configuration: tuple[Path, int]) -
     async with Mosquitto(file, host="127.0.0.1", port=port, log=print) as broker:
         os.kill(broker.pid, signal.SIGKILL)
         assert await broker.ended() == -signal.SIGKILL
+
+
+async def test_a_broker_that_hangs_is_ended_even_while_we_are_cancelled(configuration: tuple[Path, int]) -> None:
+    """A frozen broker does not outlive us, nor hold us up."""
+    file, port = configuration
+    frozen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def hold() -> None:
+        async with Mosquitto(file, host="127.0.0.1", port=port, log=print, patience_s=0.5) as broker:
+            os.kill(broker.pid, signal.SIGSTOP)
+            frozen.set_result(broker.pid)
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold())
+    pid = await frozen
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 async def test_a_port_that_is_taken_is_named(configuration: tuple[Path, int]) -> None:
