@@ -10,96 +10,143 @@ from services.disaggregator.training.packs import Floats, Recording
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """How one appliance's sequences are varied. Shares are probabilities of a sequence."""
+class Variation:
+    """How one appliance's own sequences are varied; they count for that appliance only.
 
-    around_share: float = 0.5
+    `share` of all sequences are drawn for it: round one of its starts, its own runs taken out in `remove_share` of
+    them, runs of any home put in in `insert_share`, with their highest power drawn from `peak_w`.
+    """
+
+    share: float = 0.1
     remove_share: float = 0.0
-    insert_share: float = 0.0
-    insert_most: int = 2
+    insert_share: float = 0.8
+    insert_most: int = 3
     stretch: tuple[float, float] = (1.0, 1.0)
-    power: tuple[float, float] = (1.0, 1.0)
+    peak_w: tuple[float, float] | None = None
     crop_share: float = 0.0
-    mains_power: tuple[float, float] = (0.95, 1.05)
-    base_w: float = 100.0
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What an epoch is made of; sequences that no appliance's own variation claims are real mains and count for all.
+
+    `distractors` are other appliances whose runs are put in as well, without being said.
+    """
+
+    own: dict[str, Variation] = field(default_factory=dict[str, Variation])
+    around_share: float = 0.5
+    mains_power: tuple[float, float] = (0.9, 1.1)
+    base_w: float = 150.0
+    heater_share: float = 0.2
+    distractors: tuple[tuple[str, Variation], ...] = ()
+    distract_share: float = 0.0
 
 
 @dataclass
-class Background:
-    """A home as a source of sequences: its valid stretches, and the appliance's truth in it."""
+class Home:
+    """A home as a source of sequences: `power_w`, `on`, `known` are [appliances, samples]."""
 
     mains_w: Floats
     power_w: Floats
     on: Flags
+    known: Flags
     stretches: list[tuple[int, int]]
-    starts: list[int]
+    starts: list[list[int]]
 
 
 @dataclass
 class Batch:
-    """Sequences [count, samples]: mains W, the appliance's W, whether it is on, whether the sample counts."""
+    """Sequences: mains W [count, samples]; W, on, and how much it counts, [count, samples, appliances]."""
 
     mains_w: Floats
     power_w: Floats
-    on: Flags
-    valid: Flags = field(default_factory=lambda: np.zeros((0, 0), bool))
+    on: Floats
+    weight: Floats
 
 
-def background(recording: Recording, appliance: str) -> Background:
-    """Prepare one home for one appliance."""
-    power_w = recording.truth_w[appliance]
-    rule = rule_of(appliance, recording.period_s)
-    known = np.isfinite(recording.mains_w) & np.isfinite(power_w)
-    return Background(
+def home_of(recording: Recording, appliances: tuple[str, ...]) -> Home:
+    """Prepare one home."""
+    nothing = np.full(len(recording.mains_w), np.nan, np.float32)
+    period_s, rules = recording.period_s, [rule_of(name, recording.period_s) for name in appliances]
+    power_w = [recording.truth_w.get(name, nothing) for name in appliances]
+    valid = np.isfinite(recording.mains_w)
+    pairs = list(zip(power_w, rules, strict=True))
+    return Home(
         recording.mains_w,
-        np.nan_to_num(power_w),
-        running(power_w, rule, recording.period_s),
-        [(start, end) for start, end in runs(known) if end - start >= 60],
-        [start for start, _ in activations(power_w, rule, recording.period_s)],
+        np.nan_to_num(np.stack(power_w)),
+        np.stack([running(power, rule, period_s) for power, rule in pairs]),
+        np.isfinite(np.stack(power_w)) & valid,
+        [(start, end) for start, end in runs(valid) if end - start >= 60],
+        [[start for start, _ in activations(power, rule, period_s) if valid[start]] for power, rule in pairs],
     )
 
 
 class Sequences:
-    """Draws sequences of `length` samples for one appliance from several homes."""
+    """Draws sequences of `length` samples from several homes; `only` limits which appliances a pack's truth counts for."""
 
     def __init__(
         self,
         recordings: list[Recording],
-        appliance: str,
-        augmentation: Augmentation,
+        templates: list[Recording],
+        appliances: tuple[str, ...],
+        mixture: Mixture,
         length: int,
         random: np.random.Generator,
-        extra: list[Recording] | None = None,
+        only: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
-        self.homes = [background(recording, appliance) for recording in recordings]
-        self.library = [cut(recording, appliance) for recording in (*recordings, *(extra or []))]
-        self.library = [pieces for pieces in self.library if pieces]
-        self.augmentation, self.length, self.random = augmentation, length, random
-        self.on_above_w = rule_of(appliance, recordings[0].period_s).on_above_w
-        sizes = np.array([sum(end - start for start, end in home.stretches) for home in self.homes], np.float64)
+        self.homes = [home_of(recording, appliances) for recording in recordings]
+        for home, recording in zip(self.homes, recordings, strict=True):
+            for index, name in enumerate(appliances):
+                if name not in (only or {}).get(recording.pack, appliances):
+                    home.known[index] = False
+        self.library = [_library([*recordings, *templates], name, only or {}) for name in appliances]
+        self.distractors = [(name, _library([*recordings, *templates], name, {})) for name, _ in mixture.distractors]
+        self.appliances, self.mixture, self.length, self.random = appliances, mixture, length, random
+        self.period_s = recordings[0].period_s
+        sizes = np.array([home.known.sum() for home in self.homes], np.float64)
         self.share = np.sqrt(sizes) / np.sqrt(sizes).sum()
 
     def draw(self, count: int) -> Batch:
-        """`count` sequences; what lies past the end of a valid stretch is marked as not valid."""
-        shape = (count, self.length)
-        batch = Batch(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, bool), np.zeros(shape, bool))
+        """`count` sequences; what lies past the end of a valid stretch counts for nothing."""
+        shape, each = (count, self.length), (count, self.length, len(self.appliances))
+        batch = Batch(np.zeros(shape, np.float32), *(np.zeros(each, np.float32) for _ in range(3)))
         for row in range(count):
-            self._fill(batch, row)
+            mains, power, on, weight = self._sequence()
+            size = len(mains)
+            batch.mains_w[row, :size], batch.mains_w[row, size:] = mains, mains[-1]
+            batch.power_w[row, :size], batch.on[row, :size], batch.weight[row, :size] = power.T, on.T, weight.T
         return batch
 
-    def _fill(self, batch: Batch, row: int) -> None:
-        home = self.homes[int(self.random.choice(len(self.homes), p=self.share))]
-        start, end = self._place(home)
-        size = end - start
-        mains, power, on = (values[start:end].copy() for values in (home.mains_w, home.power_w, home.on))
-        mains, power, on = self._vary(mains, power, on)
-        batch.mains_w[row, :size], batch.power_w[row, :size], batch.on[row, :size] = mains, power, on
-        batch.mains_w[row, size:] = mains[-1]
-        batch.valid[row, :size] = True
+    def _sequence(self) -> tuple[Floats, Floats, Flags, Floats]:
+        own = self._own()
+        choices = [index for index, home in enumerate(self.homes) if own is None or home.known[own].any()]
+        home = self.homes[int(self.random.choice(choices, p=self.share[choices] / self.share[choices].sum()))]
+        start, end = self._place(home, own)
+        mains, power, on = home.mains_w[start:end].copy(), home.power_w[:, start:end].copy(), home.on[:, start:end].copy()
+        weight = home.known[:, start:end].astype(np.float32)
+        if own is not None:
+            mains = self._vary(mains, power, on, own)
+            weight[np.arange(len(weight)) != own] = 0
+        if self.distractors and self.random.random() < self.mixture.distract_share:
+            self._distract(mains)
+        if self.random.random() < self.mixture.heater_share:
+            add_heater(mains, self.random, self.period_s)
+        factor = np.float32(self.random.uniform(*self.mixture.mains_power))
+        base = self.random.uniform(0, self.mixture.base_w) if self.random.random() < 0.3 else 0.0
+        return mains * factor + np.float32(base), power * factor, on, weight
 
-    def _place(self, home: Background) -> tuple[int, int]:
-        if home.starts and self.random.random() < self.augmentation.around_share:
-            centre = home.starts[self.random.integers(len(home.starts))]
+    def _own(self) -> int | None:
+        at = self.random.random()
+        for name, variation in self.mixture.own.items():
+            at -= variation.share
+            if at < 0:
+                return self.appliances.index(name)
+        return None
+
+    def _place(self, home: Home, own: int | None) -> tuple[int, int]:
+        index = int(self.random.integers(len(self.appliances))) if own is None else own
+        if home.starts[index] and home.known[index].any() and self.random.random() < self.mixture.around_share:
+            centre = home.starts[index][self.random.integers(len(home.starts[index]))]
             start = centre - int(self.random.integers(self.length))
             for first, last in home.stretches:
                 if first <= centre < last:
@@ -111,37 +158,71 @@ class Sequences:
         begin = min(max(first, begin), max(first, last - self.length // 4))
         return begin, min(last, begin + self.length)
 
-    def _vary(self, mains: Floats, power: Floats, on: Flags) -> tuple[Floats, Floats, Flags]:
-        settings, random = self.augmentation, self.random
-        if random.random() < settings.remove_share:
-            mains = np.maximum(mains - power, np.minimum(mains, 40.0))
-            power, on = np.zeros_like(power), np.zeros_like(on)
-        if random.random() < settings.insert_share:
-            for _ in range(int(random.integers(1, settings.insert_most + 1))):
-                self._insert(mains, power, on)
-        factor = np.float32(random.uniform(*settings.mains_power))
-        base = np.float32(random.uniform(0, settings.base_w)) if random.random() < 0.3 else np.float32(0)
-        return mains * factor + base, power * factor, on
+    def _vary(self, mains: Floats, power: Floats, on: Flags, own: int) -> Floats:
+        variation, random = self.mixture.own[self.appliances[own]], self.random
+        if random.random() < variation.remove_share:
+            mains = np.maximum(mains - power[own], np.minimum(mains, 40.0))
+            power[own], on[own] = 0, False
+        if self.library[own] and random.random() < variation.insert_share:
+            for _ in range(int(random.integers(1, variation.insert_most + 1))):
+                self._insert(mains, power[own], on[own], own)
+        return mains
 
-    def _insert(self, mains: Floats, power: Floats, on: Flags) -> None:
-        pieces = self.library[int(self.random.integers(len(self.library)))]
-        piece = self.varied(pieces[int(self.random.integers(len(pieces)))])
-        start = int(self.random.integers(-len(piece) // 2, max(1, len(mains))))
-        first, last = max(0, start), min(len(mains), start + len(piece))
-        if last <= first or on[max(0, first - 4) : last + 4].any():
+    def _insert(self, mains: Floats, power: Floats, on: Flags, own: int) -> None:
+        name = self.appliances[own]
+        piece = self._varied(self._piece(self.library[own]), name, self.mixture.own[name])
+        first, last, part = self._put(piece, len(mains))
+        if on[max(0, first - 4) : last + 4].any():
             return
-        part = piece[first - start : last - start]
         mains[first:last] += part
         power[first:last] = part
         on[first:last] = True
 
-    def varied(self, piece: Floats) -> Floats:
+    def _distract(self, mains: Floats) -> None:
+        index = int(self.random.integers(len(self.distractors)))
+        name, library = self.distractors[index]
+        piece = self._varied(self._piece(library), name, self.mixture.distractors[index][1])
+        first, last, part = self._put(piece, len(mains))
+        mains[first:last] += part
+
+    def _piece(self, library: list[list[Floats]]) -> Floats:
+        pieces = library[int(self.random.integers(len(library)))]
+        return pieces[int(self.random.integers(len(pieces)))]
+
+    def _put(self, piece: Floats, size: int) -> tuple[int, int, Floats]:
+        """Somewhere in the sequence: first and last (exclusive) index, and the part of the piece that lies inside."""
+        start = int(self.random.integers(-len(piece) // 2, max(1, size)))
+        first, last = max(0, start), max(0, min(size, start + len(piece)))
+        return first, max(first, last), piece[first - start : max(first, last) - start]
+
+    def _varied(self, piece: Floats, name: str, variation: Variation) -> Floats:
         """One activation with its prelude cropped, its time stretched and its power scaled."""
-        settings, random = self.augmentation, self.random
-        if random.random() < settings.crop_share:
-            piece = crop_prelude(piece, float(random.random()))
-        piece = stretch(piece, float(np.exp(random.uniform(*np.log(settings.stretch)))))
-        return np.maximum(piece * np.float32(random.uniform(*settings.power)), self.on_above_w + 1)
+        if self.random.random() < variation.crop_share:
+            piece = crop_prelude(piece, float(self.random.random()))
+        piece = stretch(piece, float(np.exp(self.random.uniform(*np.log(variation.stretch)))))
+        if variation.peak_w:
+            piece = piece * np.float32(np.clip(self.random.uniform(*variation.peak_w) / piece.max(), 0.4, 2.5))
+        least = rule_of(name, self.period_s).on_above_w + 1
+        return np.maximum(piece, np.float32(least) * (piece > least / 2))
+
+
+def _library(recordings: list[Recording], name: str, only: dict[str, tuple[str, ...]]) -> list[list[Floats]]:
+    known = [recording for recording in recordings if name in recording.truth_w and name in only.get(recording.pack, (name,))]
+    return [pieces for pieces in (cut(recording, name) for recording in known) if pieces]
+
+
+def add_heater(mains: Floats, random: np.random.Generator, period_s: float) -> None:
+    """Put in a heater that no one labelled: a shower, an oven, an iron; never what a kettle or a microwave looks like."""
+    power = float(np.exp(random.uniform(np.log(600), np.log(9500))))
+    minutes = float(np.exp(random.uniform(np.log(3.0), np.log(40.0))))
+    if 1700 < power < 3300:
+        minutes = max(minutes, 8.0)
+    minutes = max(minutes, 15.0) if power < 1700 else minutes
+    cycle_s, duty = random.uniform(60, 600), random.uniform(0.3, 1.0)
+    start, size = int(random.integers(len(mains))), int(minutes * 60 / period_s) + 1
+    phase = (np.arange(size) * period_s) % cycle_s < duty * cycle_s if random.random() < 0.4 and power < 3300 else np.ones(size, bool)
+    end = min(len(mains), start + size)
+    mains[start:end] += np.float32(power) * phase[: end - start]
 
 
 def crop_prelude(piece: Floats, share: float) -> Floats:

@@ -1,4 +1,4 @@
-"""From recipe to model: folds with a home left out, thresholds and calibration from them, the final networks."""
+"""From recipe to model: folds with a home left out, thresholds and calibration from them, the final network."""
 
 import hashlib
 import json
@@ -15,8 +15,12 @@ from services.disaggregator.training.export import Trained
 from services.disaggregator.training.measures import Judged, best_threshold, judged, say, scores
 from services.disaggregator.training.network import build
 from services.disaggregator.training.packs import PACKS, Recording, read, resample
-from services.disaggregator.training.recipes import ApplianceRecipe, Recipe
+from services.disaggregator.training.progress import tell
+from services.disaggregator.training.recipes import DEMO_DAYS_OF, Part, Recipe
 from services.disaggregator.training.train import Plan, train
+
+Folds = dict[str, list[tuple[str, Judged]]]
+"""By appliance: home left out, and what was said about it."""
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Workshop:
     def network(self, plan: Plan, homes: list[str], templates: list[str]) -> keras.Model:
         """Train, or take the weights that the same plan gave before."""
         text = json.dumps([asdict(plan), homes, templates], sort_keys=True)
-        weights = self.cache / f"{plan.appliance}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.weights.h5"
+        weights = self.cache / f"{plan.appliances[0]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.weights.h5"
         if weights.exists():
             model = build(plan.shape)
             model.load_weights(weights)
@@ -44,66 +48,95 @@ class Workshop:
         return model
 
 
-def left_out(workshop: Workshop, recipe: ApplianceRecipe) -> dict[str, Judged]:
+def left_out(workshop: Workshop, part: Part) -> Folds:
     """For every judge: what a network says about it that was trained without its home."""
-    said: dict[str, Judged] = {}
-    for judge in recipe.judges:
-        homes, templates = (
-            [file for file in files if PACKS[file].home != PACKS[judge].home] for files in (recipe.homes, recipe.templates)
-        )
-        print(f"{recipe.plan.appliance}: without {PACKS[judge].home}", flush=True)
-        model = workshop.network(recipe.plan, homes, templates)
-        recording = workshop.recording(judge, recipe.plan.period_s)
-        said[judge] = judged(say(model, recipe.plan.shape, recording, recipe.plan.appliance), recording, recipe.plan.appliance)
-    return said
+    plan = part.plan
+    folds: Folds = {name: [] for name in plan.appliances}
+    for judge in part.judges:
+        if judge.endswith(DEMO_DAYS_OF):
+            _add(folds, plan, f"{PACKS[judge.removesuffix(DEMO_DAYS_OF)].home}, days left out", *_demo_days(workshop, part, judge))
+            continue
+        home = PACKS[judge].home
+        homes, templates = ([file for file in files if PACKS[file].home != home] for files in (part.homes, part.templates))
+        tell(f"{', '.join(plan.appliances)}: without {home}")
+        model = workshop.network(plan, homes, templates)
+        _add(folds, plan, home, model, workshop.recording(judge, plan.period_s))
+    return folds
 
 
-def calibrated(folds: dict[str, Judged], lags: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Slopes and offsets, one a lag, fitted on all folds; every home counts the same."""
-    fits: list[tuple[float, float]] = []
-    for lag in range(lags):
-        logits = np.concatenate([calibrate.logits_of(home.probability[:, lag]) for home in folds.values()])
-        truth = np.concatenate([home.truth_on for home in folds.values()])
-        weight = np.concatenate([np.full(len(home.truth_on), 1e5 / len(home.truth_on), np.float32) for home in folds.values()])
-        fits.append(calibrate.platt(logits, truth, weight))
-    return tuple(slope for slope, _ in fits), tuple(offset for _, offset in fits)
+def _add(folds: Folds, plan: Plan, home: str, model: keras.Model, recording: Recording) -> None:
+    for name, said in judged(say(model, plan, recording), recording, plan).items():
+        if name in dict(plan.only).get(recording.pack, plan.appliances):
+            folds[name].append((home, said))
 
 
-def final(workshop: Workshop, recipe: ApplianceRecipe, with_folds: bool) -> tuple[Trained, dict[str, Any], dict[str, Any]]:
-    """The network trained on all homes, the appliance's entry in the card, and its figures in homes left out."""
-    plan, lags = recipe.plan, len(recipe.plan.shape.lags)
-    folds = left_out(workshop, recipe) if with_folds else {}
-    slopes, offsets = calibrated(folds, lags) if folds else ((1.0,) * lags, (0.0,) * lags)
-    homes = {
-        name: replace(home, probability=calibrate.apply(home.probability, slopes, offsets)) for name, home in folds.items()
-    }
-    now, later = ((best_threshold(list(homes.values()), lag) if homes else (0.5, 0.3)) for lag in (0, lags - 1))
+def _demo_days(workshop: Workshop, part: Part, judge: str) -> tuple[keras.Model, Recording]:
+    """The final network, and nothing but the days that it was not trained on."""
+    file = judge.removesuffix(DEMO_DAYS_OF)
+    whole = resample(read(workshop.data, file, without_demo=False), part.plan.period_s)
+    whole.mains_w[np.isfinite(workshop.recording(file, part.plan.period_s).mains_w)] = np.nan
+    return workshop.network(part.plan, list(part.homes), list(part.templates)), whole
+
+
+def fitted(workshop: Workshop, part: Part, with_folds: bool) -> tuple[Trained, Folds]:
+    """The network trained on all homes, calibrated on homes left out, and what was said about those, calibrated."""
+    plan = part.plan
+    folds: Folds = left_out(workshop, part) if with_folds else {name: [] for name in plan.appliances}
+    tell(f"{', '.join(plan.appliances)}: on all homes")
+    model = workshop.network(plan, list(part.homes), list(part.templates))
+    fits = np.array([[_fit(folds[name], lag) for lag in range(len(plan.shape.lags))] for name in plan.appliances])
+    network = Trained(plan, model, fits[..., 0].astype(np.float32), fits[..., 1].astype(np.float32))
+    for index, name in enumerate(plan.appliances):
+        fit = network.slopes[index], network.offsets[index]
+        folds[name] = [(home, replace(said, probability=calibrate.apply(said.probability, *fit))) for home, said in folds[name]]
+    return network, folds
+
+
+def _fit(homes: list[tuple[str, Judged]], lag: int) -> tuple[float, float]:
+    """Slope and offset of one head, fitted on all homes left out; each counts the same."""
+    if not homes:
+        return 1.0, 0.0
+    logits = np.concatenate([calibrate.logits_of(home.probability[:, lag]) for _, home in homes])
+    truth = np.concatenate([home.truth_on for _, home in homes])
+    weight = np.concatenate([np.full(len(home.truth_on), 1e5 / len(home.truth_on), np.float32) for _, home in homes])
+    return calibrate.platt(logits, truth, weight)
+
+
+def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An appliance's entry in the card, and its figures in the homes left out."""
+    announcing = recipe.announcing[name]
+    column = recipe.lags_s.index(announcing.corrected_lag_s)
+    pairs = [said for _, said in homes]
+    now, later = ((best_threshold(pairs, lag, announcing.false_a_day) if pairs else (0.5, 0.3)) for lag in (0, column))
     entry = {
-        "name": plan.appliance,
-        "on_above_w": rule_of(plan.appliance, plan.period_s).on_above_w,
+        "name": name,
+        "on_above_w": rule_of(name, recipe.period_s).on_above_w,
         "threshold_on": now[0],
         "threshold_off": now[1],
         "threshold_corrected": later[0],
-        "minimum_on_s": recipe.minimum_on_s,
-        "minimum_off_s": recipe.minimum_off_s,
+        "corrected_lag_s": announcing.corrected_lag_s,
+        "minimum_on_s": announcing.minimum_on_s,
+        "minimum_off_s": announcing.minimum_off_s,
         "probable_threshold": now[0] * 0.7,
-        "typical_power_w": recipe.typical_power_w,
+        "typical_power_w": announcing.typical_power_w,
     }
     figures = {
-        PACKS[name].home: {
-            "at_once": scores(home, 0, *now, recipe.minimum_on_s, recipe.minimum_off_s),
-            "corrected": scores(home, lags - 1, later[0], later[0]),
-            "always_zero_mae_w": float(home.truth_w.mean()),
+        home: {
+            "at_once": scores(said, 0, *now, announcing.minimum_on_s, announcing.minimum_off_s),
+            "corrected": scores(said, column, later[0], later[0]),
+            "always_zero_mae_w": float(said.truth_w.mean()),
         }
-        for name, home in homes.items()
+        for home, said in homes
     }
-    model = workshop.network(plan, list(recipe.homes), list(recipe.templates))
-    return Trained(plan.appliance, plan.shape, model, slopes, offsets), entry, figures
+    return entry, figures
 
 
-def with_options(recipe: Recipe, epochs: int | None, seed: int) -> Recipe:
-    """The recipe with the command line's options."""
-    changed = [
-        replace(item, plan=replace(item.plan, seed=seed, epochs=epochs or item.plan.epochs)) for item in recipe.appliances
-    ]
-    return replace(recipe, appliances=tuple(changed))
+def finished(workshop: Workshop, recipe: Recipe, with_folds: bool) -> tuple[list[Trained], list[dict[str, Any]], dict[str, Any]]:
+    """The networks trained on all homes, the appliances' entries in the card, and the figures in homes left out."""
+    both = [fitted(workshop, part, with_folds) for part in recipe.parts]
+    entries, figures = list[dict[str, Any]](), dict[str, Any]()
+    for _, folds in both:
+        for name, homes in folds.items():
+            entry, figures[name] = chosen(recipe, name, homes)
+            entries.append(entry)
+    return [network for network, _ in both], entries, figures

@@ -1,7 +1,7 @@
 """Joins the trained networks into one stateful ONNX graph that takes a home's power and nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,85 +15,149 @@ import tensorflow as tf
 import tf2onnx
 
 from services.disaggregator.training.activations import rule_of
-from services.disaggregator.training.features import MEMORY, MOST_W, advance, shown_window, window_ages
-from services.disaggregator.training.network import Shape
+from services.disaggregator.training.features import MEMORY, MOST_W, advance, baseline_next, shown_window, window_ages
 from services.disaggregator.training.packs import Floats
+from services.disaggregator.training.train import Plan
 
 OPSET = 17
 TENSORFLOW = SimpleNamespace(
-    minimum=tf.minimum, maximum=tf.maximum, where=tf.where, log1p=lambda x: tf.math.log(x + 1.0), abs=tf.abs, sign=tf.sign, stack=tf.stack
+    minimum=tf.minimum,
+    maximum=tf.maximum,
+    log=tf.math.log,
+    abs=tf.abs,
+    concat=tf.concat,
+    number=lambda flags: tf.cast(flags, tf.float32),
 )
 
 
 @dataclass
 class Trained:
-    """An appliance's network and, a lag each, the slope and offset that calibrate its logits."""
+    """A network, and for every appliance and lag the slope and offset that calibrate its logits, [appliances, lags]."""
 
-    appliance: str
-    shape: Shape
+    plan: Plan
     model: keras.Model
-    slopes: tuple[float, ...] = field(default=())
-    offsets: tuple[float, ...] = field(default=())
+    slopes: Floats
+    offsets: Floats
+
+    @property
+    def carried(self) -> list[int]:
+        """Sizes of h and c of every layer."""
+        return [units for units in self.plan.shape.units for _ in "hc"]
 
 
-def ring_size(shape: Shape) -> int:
+def ring_of(networks: list[Trained]) -> int:
     """How many past samples the state keeps."""
-    return max(max(window_ages(lag)) for lag in shape.lags)
+    return max(max(window_ages(network.plan.shape.lags)) for network in networks)
 
 
-def state_size(networks: list[Trained]) -> int:
-    """Length of the state: the features' memory, past samples, then h and c of every layer."""
-    return len(MEMORY) + ring_size(networks[0].shape) + sum(2 * sum(n.shape.units) for n in networks)
+def state_sizes(networks: list[Trained]) -> list[int]:
+    """The state's parts: the features' memory, the baseline with past samples, then h and c of every layer."""
+    return [*MEMORY, 1 + ring_of(networks), *(size for network in networks for size in network.carried)]
 
 
-def one_step(networks: list[Trained], period_s: int) -> Callable[..., Any]:
-    """The function that is exported: power [homes, 1] W, state [homes, N] -> probability, watts, next state."""
-    ring = ring_size(networks[0].shape)
+def one_step(networks: list[Trained]) -> Callable[..., Any]:
+    """The function that is exported: power [homes, 1] W, state [homes, N] -> probability, watts, next state.
+
+    All networks share the clock and the lags; their appliances follow one another.
+    """
+    ring, sizes = ring_of(networks), state_sizes(networks)
+    period_s, lags = networks[0].plan.period_s, len(networks[0].plan.shape.lags)
+    heads = _heads(networks)
+    outputs = (-1, sum(network.plan.shape.appliances for network in networks), lags)
 
     def step(power_w: Any, state: Any) -> dict[str, Any]:
-        power = tf.clip_by_value(power_w[:, 0], 0.0, MOST_W)
-        features, memory = advance(power, [state[:, i] for i in range(len(MEMORY))], float(period_s), TENSORFLOW)
-        past = tf.where(state[:, :1] > 0.5, state[:, len(MEMORY) : len(MEMORY) + ring], power[:, None])
-        samples = tf.concat([power[:, None], past], 1)
-        states_next, at = [tf.stack(memory, 1), samples[:, :ring]], len(MEMORY) + ring
-        probability, watts = [], []
+        power = tf.clip_by_value(power_w, 0.0, MOST_W)
+        *memory, past, rest = tf.split(state, [*sizes[: len(MEMORY) + 1], sum(sizes[len(MEMORY) + 1 :])], 1)
+        features, memory, (baseline, past) = advance(power, tuple(memory), past, float(period_s), TENSORFLOW)
+        states = tf.split(rest, sizes[len(MEMORY) + 1 :], 1)
+        samples = tf.concat([power, past[:, 1:]], 1)
+        window = shown_window(_recent(samples, window_ages(networks[0].plan.shape.lags)), TENSORFLOW)
+        hidden, states_next = [], []
         for network in networks:
-            size = 2 * sum(network.shape.units)
-            said = _one(network, features, samples, state[:, at : at + size])
-            at += size
-            probability.append(said[0])
-            watts.append(said[1] * rule_of(network.appliance, period_s).scale_w)
-            states_next += said[2]
+            count = len(network.carried)
+            h, carried = _recurrent(network, features[:, None], states[:count])
+            states, states_next, hidden = states[count:], states_next + carried, [*hidden, h]
+        logits, watts = heads(tf.concat([*hidden, window], 1))
+        carried = [*memory, baseline_next(baseline, period_s), samples[:, :ring], *states_next]
         return {
-            "probability": tf.stack(probability, 1, name="probability"),
-            "on_power_w": tf.stack(watts, 1, name="on_power_w"),
-            "state_next": tf.concat(states_next, 1, name="state_next"),
+            "probability": tf.reshape(tf.sigmoid(logits), outputs),
+            "on_power_w": tf.reshape(watts, outputs),
+            "state_next": tf.concat(carried, 1),
         }
 
     return step
 
 
-def _one(network: Trained, features: Any, samples: Any, state: Any) -> tuple[Any, Any, list[Any]]:
-    sizes = [units for units in network.shape.units for _ in "hc"]
-    states = tf.split(state, sizes, 1)
-    windows = [tf.gather(samples, window_ages(lag), axis=1) for lag in network.shape.lags]
-    shown = [shown_window(window, TENSORFLOW, tf.concat)[:, None] for window in windows]
-    logits, watts, *states_next = network.model([features[:, None], *shown, *states], training=False)
-    slopes, offsets = tf.constant(network.slopes, tf.float32), tf.constant(network.offsets, tf.float32)
-    return tf.sigmoid(logits[:, 0] * slopes + offsets), watts[:, 0], states_next
+def _recurrent(network: Trained, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+    carried: list[Any] = []
+    for layer in range(len(network.plan.shape.units)):
+        lstm = network.model.get_layer(f"lstm{layer}")
+        x, h, c = lstm(x, initial_state=states[2 * layer : 2 * layer + 2], training=False)
+        carried += [h, c]
+    return carried[-2], carried
 
 
-def export(networks: list[Trained], period_s: int, path: Path) -> None:
+def _heads(networks: list[Trained]) -> Callable[[Any], tuple[Any, Any]]:
+    """From all recurrent outputs and the recent samples to calibrated logits and watts [homes, appliances * lags].
+
+    The networks' heads become one: their weights stand in blocks, calibration and scale folded in.
+    """
+    seen = [weights[0][: network.plan.shape.units[-1]] for network, weights in _weights(networks, "dense")]
+    windows = [weights[0][network.plan.shape.units[-1] :] for network, weights in _weights(networks, "dense")]
+    dense = np.concatenate([_blocks(seen), np.concatenate(windows, 1)])
+    dense_bias, bias, watts_bias = (_biases(networks, name) for name in ("dense", "logits", "watts"))
+    slopes, offsets = (np.concatenate([getattr(n, name).reshape(-1) for n in networks]) for name in ("slopes", "offsets"))
+    kernel = _blocks([weights[0] for _, weights in _weights(networks, "logits")]) * slopes
+    watts = _blocks([weights[0] for _, weights in _weights(networks, "watts")])
+    scales_w = np.concatenate([_scales(network.plan) for network in networks])
+    bias = bias * slopes + offsets
+
+    def heads(joined: Any) -> tuple[Any, Any]:
+        hidden = tf.nn.relu(tf.matmul(joined, dense) + dense_bias)
+        return tf.matmul(hidden, kernel) + bias, tf.nn.softplus(tf.matmul(hidden, watts) + watts_bias) * scales_w
+
+    return heads
+
+
+def _weights(networks: list[Trained], layer: str) -> list[tuple[Trained, list[Floats]]]:
+    return [(network, network.model.get_layer(layer).get_weights()) for network in networks]
+
+
+def _biases(networks: list[Trained], layer: str) -> Floats:
+    return np.concatenate([weights[1] for _, weights in _weights(networks, layer)])
+
+
+def _scales(plan: Plan) -> Floats:
+    scales_w = [rule_of(name, plan.period_s).scale_w for name in plan.appliances]
+    return np.repeat(scales_w, len(plan.shape.lags)).astype(np.float32)
+
+
+def _blocks(parts: list[Floats]) -> Floats:
+    """The matrices along the diagonal of one, zeros elsewhere."""
+    rows, columns = ([part.shape[axis] for part in parts] for axis in (0, 1))
+    whole = np.zeros((sum(rows), sum(columns)), np.float32)
+    for index, part in enumerate(parts):
+        row, column = sum(rows[:index]), sum(columns[:index])
+        whole[row : row + rows[index], column : column + columns[index]] = part
+    return whole
+
+
+def _recent(samples: Any, ages: list[int]) -> Any:
+    """The samples of these ages, by slices of neighbours."""
+    breaks = [index for index in range(1, len(ages)) if ages[index] != ages[index - 1] + 1]
+    groups = [ages[first:last] for first, last in zip([0, *breaks], [*breaks, len(ages)], strict=True)]
+    return tf.concat([samples[:, group[0] : group[-1] + 1] for group in groups], 1)
+
+
+def export(networks: list[Trained], path: Path) -> None:
     """Write the ONNX file with its inputs and outputs by name."""
-    size = state_size(networks)
-    signature = (
-        tf.TensorSpec((None, 1), tf.float32, "power_w"),
-        tf.TensorSpec((None, size), tf.float32, "state"),
-    )
-    graph, _ = tf2onnx.convert.from_function(
-        tf.function(one_step(networks, period_s)), input_signature=signature, opset=OPSET
-    )
-    rename(graph, ["probability", "on_power_w", "state_next"], (len(networks), len(networks[0].shape.lags), size))
+    size = sum(state_sizes(networks))
+    signature = (tf.TensorSpec((None, 1), tf.float32, "power_w"), tf.TensorSpec((None, size), tf.float32, "state"))
+    step = tf.function(one_step(networks))
+    graph, _ = tf2onnx.convert.from_function(step, input_signature=signature, opset=OPSET)
+    appliances = sum(network.plan.shape.appliances for network in networks)
+    sizes = (appliances, len(networks[0].plan.shape.lags), size)
+    rename(graph, ["probability", "on_power_w", "state_next"], sizes)
     onnx.checker.check_model(graph)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, path)
@@ -138,20 +202,24 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def parity(networks: list[Trained], period_s: int, path: Path, power_w: Floats, resets: npt.NDArray[np.bool_]) -> float:
-    """Largest difference of any output between TensorFlow and ONNX over the samples, each with its own state."""
-    step = tf.function(one_step(networks, period_s))
-    graph, size = session(path), state_size(networks)
-    state_tf = state_onnx = np.zeros((1, size), np.float32)
+def parity(networks: list[Trained], path: Path, power_w: Floats, resets: npt.NDArray[np.bool_]) -> float:
+    """Largest difference of any output between TensorFlow and ONNX over the samples, each with its own state.
+
+    Probabilities as they are, watts in units of the appliance's typical draw.
+    """
+    step, graph = tf.function(one_step(networks)), session(path)
+    pairs = [(name, network.plan.period_s) for network in networks for name in network.plan.appliances]
+    scales_w = np.array([[rule_of(name, period_s).scale_w] for name, period_s in pairs], np.float32)
+    zeros = np.zeros((1, sum(state_sizes(networks))), np.float32)
+    state_tf = state_onnx = zeros
     worst = 0.0
     for power, reset in zip(power_w, resets, strict=True):
         if reset:
-            state_tf = state_onnx = np.zeros((1, size), np.float32)
+            state_tf = state_onnx = zeros
         now = np.array([[power]], np.float32)
         here = step(tf.constant(now), tf.constant(state_tf))
         there = graph.run(["probability", "on_power_w", "state_next"], {"power_w": now, "state": state_onnx})
-        scale = np.array([rule_of(n.appliance, period_s).scale_w for n in networks], np.float32)[:, None]
         worst = max(worst, float(np.abs(here["probability"] - there[0]).max()))
-        worst = max(worst, float((np.abs(here["on_power_w"] - there[1]) / scale).max()))
+        worst = max(worst, float((np.abs(here["on_power_w"] - there[1]) / scales_w).max()))
         state_tf, state_onnx = here["state_next"].numpy(), there[2]
     return worst

@@ -1,6 +1,7 @@
 """What the network sees of the mains: one definition, run by NumPy in training and by TensorFlow in the export.
 
-Everything is causal and carried from sample to sample in a small memory, so that the exported graph computes it itself.
+Everything is causal and carried from sample to sample, so that the exported graph computes it itself; it is written in
+few operations on small vectors, since at one home each operation of the graph costs about a microsecond.
 """
 
 import math
@@ -12,81 +13,89 @@ import numpy as np
 from services.disaggregator.training.packs import Floats
 
 NUMPY = SimpleNamespace(
-    minimum=np.minimum, maximum=np.maximum, where=np.where, log1p=lambda x: np.log(x + np.float32(1)), abs=np.abs, sign=np.sign, stack=np.stack
+    minimum=np.minimum,
+    maximum=np.maximum,
+    log=np.log,
+    abs=np.abs,
+    concat=np.concatenate,
+    number=lambda flags: flags.astype(np.float32),
 )
-MEMORY = ("seen", "previous", "baseline", "heating_s", "last_heating_s", "since_heating", "short", "long", "agitation", "rises")
-FEATURES = 14
+FEATURES = 18
+MEMORY = (1, 1, 4)  # seen, heating, running means
 HEATER_W = 1400.0
 BASELINE_RISE_W_PER_H = 100.0
 MOST_W = 12_000.0
+MEAN_TIMES_S = (300.0, 2400.0, 300.0, 1800.0)
+MEAN_UNITS = (1.0, 1.0, 1.0, 1000.0)
+LOG_SCALES = (0.125, 0.125, 0.125, 0.2, 0.125, 0.125, 0.2, 0.125)
+LINEAR_SCALES = (1 / 3000, 1 / 3000, 1 / 3000, 0.05, 1 / 1000, 1 / 1000, 1 / 100, 1 / 1000)
+STEP_SCALES = (1 / 1500, 1 / 100)
 
 
-def advance(power: Any, memory: list[Any], period_s: float, xp: SimpleNamespace) -> tuple[Any, list[Any]]:
-    """One sample: `power` [homes] W and the memory's columns, each [homes] -> features [homes, FEATURES], memory."""
-    power = xp.minimum(xp.maximum(power, 0.0), MOST_W)
-    seen = memory[0] > 0.5
-    zero = power * 0.0
-    previous = xp.where(seen, memory[1], power)
-    baseline = xp.where(seen, xp.minimum(power, memory[2] + BASELINE_RISE_W_PER_H * period_s / 3600), power)
-    heating_s, last_heating_s, since, short, long, agitation, rises = memory[3:]
-    excess = power - baseline
-    step = power - previous
-    hot = excess > HEATER_W
-    last_heating_s = xp.where(hot, heating_s + period_s, last_heating_s)
-    heating_s = xp.where(hot, heating_s + period_s, zero)
-    since = xp.where(hot, zero + 1.0, since * math.exp(-period_s / 1200))
-    short = _blend(short, excess, 300, period_s)
-    long = _blend(long, excess, 2400, period_s)
-    agitation = _blend(agitation, xp.minimum(xp.abs(step), 300.0), 300, period_s)
-    rises = rises * math.exp(-period_s / 3600) + xp.where(step > 1200.0, zero + 1.0, zero)
-    shown = [
-        xp.log1p(power) / 8,
-        power / 3000,
-        xp.minimum(xp.maximum(step / 1500, -2.0), 2.0),
-        xp.sign(step) * xp.log1p(xp.abs(step)) / 8,
-        xp.log1p(excess) / 8,
-        xp.minimum(excess / 3000, 2.0),
-        xp.log1p(baseline) / 8,
-        xp.log1p(heating_s / 30) / 5,
-        xp.log1p(last_heating_s / 30) / 5,
-        since,
-        xp.log1p(short) / 8,
-        xp.log1p(long) / 8,
-        xp.log1p(agitation) / 5,
-        rises / 4,
-    ]
-    kept = [zero + 1.0, power, baseline, heating_s, last_heating_s, since, short, long, agitation, rises]
-    return xp.stack(shown, -1), kept
+Said = tuple[Any, tuple[Any, Any, Any], tuple[Any, Any]]
 
 
-def _blend(mean: Any, value: Any, time_s: float, period_s: float) -> Any:
-    share = 1 - math.exp(-period_s / time_s)
-    return mean * (1 - share) + value * share
+def advance(power: Any, memory: tuple[Any, Any, Any], past: Any, period_s: float, xp: SimpleNamespace) -> Said:
+    """One sample of several homes.
+
+    Args:
+        power: W, [homes, 1].
+        memory: what `advance` gave for the sample before, zeros at a reset: [homes, size] for each of MEMORY's sizes.
+        past: the baseline, then earlier powers, newest first, W, [homes, 1 + ring].
+        period_s: seconds between samples.
+        xp: NUMPY or its TensorFlow twin.
+
+    Returns:
+        features [homes, FEATURES], memory, (baseline, `past` as it has to be seen now: all of it `power` after a reset).
+    """
+    seen, heating, means = memory
+    past = past + (1.0 - seen) * power
+    baseline = xp.minimum(past[:, :1], power)
+    excess, step = power - baseline, power - past[:, 1:2]
+    size = xp.abs(step)
+    hot = xp.number(excess > HEATER_W)
+    heating = (heating + np.float32(period_s / 30)) * hot
+    shares = np.array([[1 - math.exp(-period_s / time_s) for time_s in MEAN_TIMES_S]], np.float32)
+    now = xp.concat([excess, excess, xp.minimum(size, 300.0), hot], 1)
+    means = means * (1 - shares) + now * (shares * np.array([MEAN_UNITS], np.float32))
+    shown = xp.concat([power, excess, size, heating, means], 1)
+    logs = xp.log(shown + 1.0) * np.array([LOG_SCALES], np.float32)
+    linear = xp.minimum(shown * np.array([LINEAR_SCALES], np.float32), 3.0)
+    steps = xp.minimum(xp.maximum(step * np.array([STEP_SCALES], np.float32), -2.0), 2.0)
+    return xp.concat([logs, linear, steps], 1), (power * 0.0 + 1.0, heating, means), (baseline, past)
+
+
+def baseline_next(baseline: Any, period_s: float) -> Any:
+    """The baseline climbs slowly until the power falls below it."""
+    return baseline + np.float32(BASELINE_RISE_W_PER_H * period_s / 3600)
 
 
 def over_sequences(power_w: Floats, period_s: float) -> Floats:
     """Features [sequences, samples, FEATURES] of `power_w` [sequences, samples]; each sequence starts anew."""
-    memory: list[Any] = [np.zeros(len(power_w), np.float32) for _ in MEMORY]
+    power_w = np.clip(power_w, 0, MOST_W)
+    memory: Any = tuple(np.zeros((len(power_w), size), np.float32) for size in MEMORY)
+    past = np.zeros((len(power_w), 2), np.float32)
     out = np.empty((*power_w.shape, FEATURES), np.float32)
     for index in range(power_w.shape[1]):
-        out[:, index], memory = advance(power_w[:, index], memory, period_s, NUMPY)
+        power = power_w[:, index : index + 1]
+        out[:, index], memory, (baseline, _) = advance(power, memory, past, period_s, NUMPY)
+        past = np.concatenate([baseline_next(baseline, period_s), power], 1)
     return out
 
 
-def look_back(power_w: Floats, lag: int) -> Floats:
-    """The samples round t - lag that are known at t, [sequences, samples, window], as `shown_window` sees them."""
+def window_ages(lags: tuple[int, ...]) -> list[int]:
+    """How many samples ago lies what the heads see: from three after to two before each moment spoken of."""
+    return sorted({lag + offset for lag in lags for offset in (-3, -2, -1, 0, 1, 2) if lag + offset >= 0})
+
+
+def look_back(power_w: Floats, lags: tuple[int, ...]) -> Floats:
+    """The recent samples as the heads see them, [sequences, samples, 2 * window]."""
     power_w = np.clip(power_w, 0, MOST_W)
-    ages = window_ages(lag)
     index = np.arange(power_w.shape[1])
-    window = np.stack([power_w[:, np.maximum(index - age, 0)] for age in ages], -1)
-    return shown_window(window, NUMPY, np.concatenate)
+    window = np.stack([power_w[:, np.maximum(index - age, 0)] for age in window_ages(lags)], -1)
+    return shown_window(window, NUMPY)
 
 
-def window_ages(lag: int) -> list[int]:
-    """How many samples ago each member of the window lies: two before the moment spoken of, up to three after."""
-    return [lag + offset for offset in (2, 1, 0, -1, -2, -3) if lag + offset >= 0]
-
-
-def shown_window(window: Any, xp: SimpleNamespace, concatenate: Any) -> Any:
-    """Watts [..., window] -> what a head sees of them [..., 2 * window]."""
-    return concatenate([window / 3000, xp.log1p(window) / 8], -1)
+def shown_window(window: Any, xp: SimpleNamespace) -> Any:
+    """Watts [..., window] -> what the heads see of them [..., 2 * window]."""
+    return xp.concat([window * np.float32(1 / 3000), xp.log(window + 1.0) * np.float32(0.125)], -1)

@@ -1,4 +1,4 @@
-"""The network of one appliance: LSTM layers, then for each lag a small head for probability and for watts."""
+"""The network: shared LSTM layers, one dense layer, then probability and watts of every appliance at every lag."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +15,25 @@ from services.disaggregator.training.packs import Floats
 class Shape:
     """What a network is made of; `lags` in samples."""
 
-    units: tuple[int, ...] = (48, 48)
-    dense: int = 32
-    lags: tuple[int, ...] = (0, 20)
+    appliances: int = 4
+    units: tuple[int, ...] = (64, 64)
+    dense: int = 64
+    lags: tuple[int, ...] = (0, 2, 20)
+    dropout: float = 0.0
+
+    @property
+    def outputs(self) -> int:
+        """Probabilities (and as many watts) that it says at every sample."""
+        return self.appliances * len(self.lags)
 
 
 def build(shape: Shape) -> keras.Model:
-    """Inputs: features [b, t, FEATURES], a window [b, t, w] a lag, then h and c [b, units] a layer.
+    """Inputs: features [b, t, FEATURES], recent samples [b, t, 2 * window], then h and c [b, units] of every layer.
 
-    Outputs: logits [b, t, lags], watts in units of the appliance's scale [b, t, lags], then h and c a layer.
+    Outputs: logits [b, t, appliances * lags], watts in units of the appliance's scale, then h and c of every layer.
     """
     features = keras.Input((None, FEATURES), name="features")
-    windows = [keras.Input((None, 2 * len(window_ages(lag))), name=f"window_{lag}") for lag in shape.lags]
+    window = keras.Input((None, 2 * len(window_ages(shape.lags))), name="window")
     states = [keras.Input((units,), name=f"{kind}{layer}") for layer, units in enumerate(shape.units) for kind in "hc"]
     x: Any = features
     states_next: list[Any] = []
@@ -34,21 +41,13 @@ def build(shape: Shape) -> keras.Model:
         lstm = keras.layers.LSTM(units, return_sequences=True, return_state=True, name=f"lstm{layer}")
         x, h, c = lstm(x, initial_state=states[2 * layer : 2 * layer + 2])
         states_next += [h, c]
-    heads = [_head(x, window, shape, lag) for window, lag in zip(windows, shape.lags, strict=True)]
-    logits, watts = (keras.layers.Concatenate(name=name)(list(parts)) for name, parts in _named(heads))
-    return keras.Model([features, *windows, *states], [logits, watts, *states_next])
-
-
-def _named(heads: list[tuple[Any, Any]]) -> list[tuple[str, list[Any]]]:
-    return [("logits", [head[0] for head in heads]), ("watts", [head[1] for head in heads])]
-
-
-def _head(x: Any, window: Any, shape: Shape, lag: int) -> tuple[Any, Any]:
-    joined = keras.layers.Concatenate(name=f"joined_{lag}")([x, window])
-    dense = keras.layers.Dense(shape.dense, activation="relu", name=f"dense_{lag}")(joined)
-    logit = keras.layers.Dense(1, name=f"logit_{lag}")(dense)
-    watts = keras.layers.Dense(1, activation="softplus", name=f"watts_{lag}")(dense)
-    return logit, watts
+    joined = keras.layers.Concatenate(name="joined")([x, window])
+    if shape.dropout:
+        joined = keras.layers.Dropout(shape.dropout)(joined)
+    dense = keras.layers.Dense(shape.dense, activation="relu", name="dense")(joined)
+    logits = keras.layers.Dense(shape.outputs, name="logits")(dense)
+    watts = keras.layers.Dense(shape.outputs, activation="softplus", name="watts")(dense)
+    return keras.Model([features, window, *states], [logits, watts, *states_next])
 
 
 def zero_states(shape: Shape, count: int) -> list[Any]:
@@ -56,16 +55,18 @@ def zero_states(shape: Shape, count: int) -> list[Any]:
     return [tf.zeros((count, units)) for units in shape.units for _ in "hc"]
 
 
-def predict(model: keras.Model, shape: Shape, features: Floats, windows: list[Floats]) -> tuple[Floats, Floats]:
-    """Logits and scaled watts [b, t, lags] of whole sequences that start from a reset."""
+def predict(model: keras.Model, shape: Shape, features: Floats, window: Floats) -> tuple[Floats, Floats]:
+    """Logits and scaled watts [b, t, appliances, lags] of whole sequences that start from a reset."""
     call = _caller(model)
     states = zero_states(shape, len(features))
     parts: list[tuple[Floats, Floats]] = []
     for first in range(0, features.shape[1], 512):
-        piece = [tf.constant(values[:, first : first + 512]) for values in (features, *windows)]
+        piece = [tf.constant(values[:, first : first + 512]) for values in (features, window)]
         logits, watts, *states = call([*piece, *states])
         parts.append((logits.numpy(), watts.numpy()))
-    return np.concatenate([part[0] for part in parts], 1), np.concatenate([part[1] for part in parts], 1)
+    size = (*features.shape[:2], shape.appliances, len(shape.lags))
+    logits, watts = (np.concatenate([part[index] for part in parts], 1).reshape(size) for index in (0, 1))
+    return logits, watts
 
 
 def _caller(model: keras.Model) -> Any:

@@ -37,7 +37,8 @@ PACKS = {
 # The demo replays these days of REFIT 2; a model that saw them would only recite them.
 DEMO_HOME = "REFIT 2"
 DEMO_DAYS = ("2015-01-04", "2015-01-17")
-UNCLIPPED_MAINS_W = 6000.0
+LONGEST_HELD_S = 20
+_BLURRED = "_30s_mean"
 
 
 @dataclass
@@ -68,14 +69,37 @@ def read(folder: Path, file: str, without_demo: bool = True) -> Recording:
     times_s = _times_s(table, PACKS[file].period_s)
     grid = _grid(times_s, PACKS[file].period_s)
     columns = {
-        name.removesuffix("_30s_mean"): _on_grid(table[name].to_numpy(), grid)
+        name.removesuffix(_BLURRED): _on_grid(table[name].to_numpy(), grid)
         for name in table.column_names
         if name not in ("timestamp", "mains_apparent")
     }
-    recording = Recording(
-        PACKS[file].home, file, PACKS[file].period_s, float(times_s[0]), columns.pop("mains"), columns
-    )
+    recording = Recording(PACKS[file].home, file, PACKS[file].period_s, float(times_s[0]), columns.pop("mains"), columns)
+    if f"kettle{_BLURRED}" in table.column_names:
+        sharpen(recording, "kettle", 1600)
+    hold(recording.mains_w, LONGEST_HELD_S // recording.period_s)
     return cut_demo(recording) if without_demo else recording
+
+
+def sharpen(recording: Recording, appliance: str, least_w: float) -> None:
+    """Put an appliance that is only known as means over 30 s where the mains steps by at least `least_w`."""
+    power_w, mains_w = recording.truth_w[appliance], recording.mains_w
+    known = np.flatnonzero(np.nan_to_num(power_w) > 200)
+    sharp = np.where(np.isfinite(power_w), np.float32(0), np.float32(np.nan))
+    for group in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1):
+        first, last = max(0, group[0] - 3), group[-1] + 4
+        base = np.nanmin(np.append(mains_w[max(0, first - 4) : last + 4], np.inf))
+        excess = mains_w[first:last] - base
+        sharp[first:last] = np.where(excess > least_w, np.minimum(excess, np.nanmax(power_w[group]) * 1.08), sharp[first:last])
+    recording.truth_w[appliance] = sharp.astype(np.float32)
+
+
+def hold(mains_w: Floats, longest: int) -> None:
+    """A reading is held for up to `longest` samples that are missing, as the service holds it; longer gaps stay."""
+    missing = np.isnan(mains_w)
+    steps = np.diff(np.concatenate(([0], missing.astype(np.int8), [0])))
+    for start, end in zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True):
+        if start > 0 and end - start <= longest:
+            mains_w[start:end] = mains_w[start - 1]
 
 
 def cut_demo(recording: Recording) -> Recording:
@@ -114,7 +138,7 @@ def _on_grid(values: npt.NDArray[np.float32], grid: npt.NDArray[np.int64]) -> Fl
 
 
 def _repeat(power: Floats, recording: Recording, period_s: int) -> Floats:
-    return np.repeat(power, recording.period_s // period_s)
+    return power[np.arange(0, len(power) * recording.period_s, period_s) // recording.period_s]
 
 
 def _average(power: Floats, recording: Recording, period_s: int) -> Floats:
