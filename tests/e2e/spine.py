@@ -26,7 +26,7 @@ from tests.support.broker import RealBroker
 from tests.support.services import ServiceProcess, environment_of
 
 HOME = "spine"
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 
 
 class Listener:

@@ -17,6 +17,8 @@ from tests.e2e.spine import Listener, Spine
 from tests.support.broker import RealBroker
 from tests.support.services import ServiceProcess
 
+pytestmark = pytest.mark.timeout(240)
+
 
 async def test_a_recorded_home_gives_a_named_appliance(mosquitto: RealBroker, tmp_path: Path) -> None:
     """Within minutes of the recording, readings and an appliance's start are on the broker; the services stop in order."""
