@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from hems.actor.settings import Section
 from hems.contracts.payload import Identifier
+from services.notifier.domain.account import Account
 from services.notifier.domain.desk import Recipient
 from services.notifier.domain.hours import DayHours
 from services.notifier.rule_settings import AnyRule, Duration, Hours, with_defaults
@@ -71,10 +72,19 @@ class TwilioSettings(BaseModel):
             raise ValueError("an account needs account_sid, auth_token, and from_number or messaging_service_sid: all three or none")
         return self
 
-    @property
-    def is_set(self) -> bool:
-        """There is an account."""
-        return self.account_sid is not None
+    def account(self) -> Account | None:
+        """The account as it is used; None where there is none."""
+        if self.account_sid is None or self.auth_token is None:
+            return None
+        return Account(
+            sid=self.account_sid,
+            username=self.api_key_sid or self.account_sid,
+            password=self.auth_token.get_secret_value(),
+            sender=self.from_number,
+            messaging_service_sid=self.messaging_service_sid,
+            base_url=self.base_url,
+            timeout_s=self.timeout_s,
+        )
 
 
 class NtfySettings(BaseModel):

@@ -117,7 +117,7 @@ class Desk:
 
     def _recipients_of(self, candidate: Candidate) -> list[str]:
         chosen = self.rules[candidate.rule].recipients
-        return [name for name in self.recipients if chosen is None or name in chosen]
+        return [name for name in self.recipients if (chosen is None or name in chosen) and name != candidate.not_to]
 
     def _stale(self, state: DeskState, now: datetime) -> list[Dropped]:
         gone = [

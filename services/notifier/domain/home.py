@@ -91,6 +91,7 @@ class Home:
     Attributes:
         began: since when this notifier listens.
         since: silence is counted from here at the earliest.
+        pulse: a service that lives is heard at least this often.
         mains_at: when the meter was last heard.
         heard_at: when each service was last heard.
         offline_since: services that said, or whose will said, that they are gone.
@@ -102,6 +103,7 @@ class Home:
     began: datetime
     since: datetime
     memory: Memory = field(default_factory=Memory)
+    pulse: timedelta = NEWS_FOR
     energy: Energy | None = None
     demand: DemandState | None = None
     mains_at: datetime | None = None

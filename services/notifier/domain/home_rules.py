@@ -9,7 +9,7 @@ from hems.contracts.alerts import Alert
 from hems.contracts.demand import DemandEvent
 from hems.contracts.mains import Mains
 from hems.contracts.relays import RelayResult
-from services.notifier.domain.home import NEWS_FOR, Home, OpenDemand, is_news, stamp
+from services.notifier.domain.home import Home, OpenDemand, is_news, stamp
 from services.notifier.domain.rule import Candidate, Rule
 from services.notifier.domain.wording import clock_time, energy, name_of, power, span
 
@@ -65,7 +65,7 @@ class Silent(Rule):
     def on_time(self, home: Home, now: datetime) -> Iterable[Candidate]:
         """Tell of silence that has become too long, and of what is heard again."""
         own = home.heard_at.get(_OWN)
-        if now - (own or home.began) >= NEWS_FOR:
+        if now - (own or home.began) >= home.pulse:
             yield from self._judge(home, "broker", "The broker", own, own or home.began, now)
             home.since = now  # the others' silence counts from when they could be heard again
             return
@@ -84,7 +84,7 @@ class Silent(Rule):
     def _judge(self, home: Home, thing: str, what: str, heard: datetime | None, last: datetime, now: datetime) -> Iterable[Candidate]:
         key = f"{self.name}/{thing}"
         told = home.memory.told.get(key)
-        if told is None and now - last >= self.longer_than:
+        if told is None and now - last >= max(self.longer_than, home.pulse):
             home.memory.tell(key, stamp(last))
             yield self._candidate(home, thing, what, last, now, f"has been silent since {clock_time(last, home.zone)}")
         elif told is not None and heard is not None and is_news(heard, now) and heard > datetime.fromisoformat(told):

@@ -25,6 +25,7 @@ class Candidate:
         thing: what it is about: within the gathering time only the newest about one thing is told.
         key: what exactly it says about the thing: two rules that find the same key tell it once.
         urgent: goes out in quiet hours too, and over the daily cap.
+        not_to: the one recipient who is not told.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Candidate:
     at: datetime
     useful_until: datetime
     urgent: bool = False
+    not_to: str | None = None
 
 
 @dataclass(frozen=True)
