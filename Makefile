@@ -5,7 +5,7 @@ PREPARE = @PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m scripts.environment
 ENV = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check format generate lock train bench bench-accuracy clean
+.PHONY: help setup run test test-long test-postgres check format generate lock train bench bench-accuracy clean
 
 help: ## Say what there is
 	@echo "make TARGET, on a computer with Python 3.11 or later; the rest is brought. TARGET is one of:"
@@ -26,6 +26,11 @@ test: ## Run the tests, a few minutes; ARGS="-k sensor" picks some
 test-long: ## Run the tests that take long: kills, outages, fuzzing
 	$(PREPARE) dev
 	@exec $(ENV)/python -m pytest -m long $(ARGS)
+
+test-postgres: ## Run the history's tests on a real PostgreSQL, brought where missing
+	$(PREPARE) dev
+	@$(PYTHON) -m scripts.postgres
+	@HEMS_TEST_POSTGRES=1 exec $(ENV)/python -m pytest tests/postgres $(ARGS)
 
 check: ## Check style, types, who imports whom, dependencies and generated files
 	$(PREPARE) dev

@@ -201,7 +201,7 @@ class History:
         )
         return _Memory(
             home=home,
-            subjects=dict(row.tuple() for row in named),
+            subjects={str(name): int(number) for name, number in named},
             versions=[Version(since_s, self._parse_tariff(definition)) for since_s, definition in versions],
             prices=self._prices(connection, home),
             thinned_until_us=int(
