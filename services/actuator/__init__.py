@@ -1,0 +1,1 @@
+"""Switches the relays, and refuses what would not be safe."""

@@ -1,0 +1,64 @@
+"""Assembles the actuator."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from hems.actor.clock import SimulatedClock, WallClock
+from hems.actor.configuration import Configuration, ConfigurationError, Mistake
+from hems.actor.context import Context
+from hems.actor.runner import run_service
+from hems.actor.settings import StorageSettings
+from hems.contracts.relays import Level
+from services.actuator.actor import Actuator
+from services.actuator.audit_file import AuditFile
+from services.actuator.domain.admission import TrustedTime
+from services.actuator.gpio_board import GpioBoard, Wiring
+from services.actuator.settings import ActuatorSettings
+from services.actuator.simulated_board import SimulatedBoard
+from services.actuator.switchboard import Board, Clocks
+from services.actuator.tasmota_board import TasmotaBoard
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def build(settings: ActuatorSettings, context: Context) -> Actuator:
+    """Put it together.
+
+    Raises:
+        ConfigurationError: a simulated home would switch real relays.
+    """
+    if context.clock.rate != 1 and settings.board != "simulated":
+        message = f"the {settings.board} board switches real loads, and time runs {context.clock.rate:g} times as fast; use --speed 1"
+        raise ConfigurationError([Mistake("hems.yaml", None, "actuator.board", message)])
+    for warning in settings.warnings():
+        structlog.get_logger().warning("a relay is not safe at power-on", advice=warning)
+    folder = Configuration.load().section(StorageSettings).directory / context.root.home
+    audit = AuditFile(folder / "audit.db", settings.audit_entries)
+    return Actuator(settings, context, _board(settings, folder), audit, _clocks(context))
+
+
+def _board(settings: ActuatorSettings, folder: Path) -> Board:
+    relays = settings.relays
+    safe: dict[str, Level] = {name: relay.safe for name, relay in relays.items()}
+    if settings.board == "gpio":
+        return GpioBoard({name: Wiring(relay.pin or 0, relay.active == "high", relay.safe) for name, relay in relays.items()})
+    if settings.board == "tasmota":
+        return TasmotaBoard({name: relay.device or "" for name, relay in relays.items()}, safe)
+    return SimulatedBoard(settings.simulated_log or folder / "relays.jsonl", safe)
+
+
+def _clocks(context: Context) -> Clocks:
+    monotonic, boot = WallClock().monotonic, _BOOT.read_text().strip() if _BOOT.exists() else str(datetime.now(UTC))
+    if isinstance(context.clock, SimulatedClock):
+        # Services live in the recording's time, which may be long ago; people's own programs don't.
+        trust = partial(TrustedTime, earliest=_ANY_TIME)
+        return Clocks(monotonic, context.clock.now, lambda: datetime.now(UTC), boot, trust)
+    return Clocks(monotonic, context.clock.now, boot=boot)
+
+
+if __name__ == "__main__":
+    run_service("actuator", ActuatorSettings, build)
