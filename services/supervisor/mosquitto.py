@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from services.supervisor.processes import end_with_parent
+
 _UNPACKED = Path(".cache/mosquitto/run")
 """Where `make setup` unpacks it, from the repository's root, if the computer has none."""
 _ADMINISTRATORS_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -58,7 +60,14 @@ class Mosquitto:
             raise BrokerFailed(f"{self._host}:{self._port} is taken by another program: choose another port")
         # A group of its own: a Ctrl-C at the terminal must not stop the broker before its clients.
         self._process = await asyncio.create_subprocess_exec(
-            find_mosquitto(), "-c", self._configuration, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, start_new_session=True
+            find_mosquitto(),
+            "-c",
+            self._configuration,
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            start_new_session=True,
+            preexec_fn=end_with_parent,
         )
         self._drain = asyncio.create_task(self._say_lines(self._process))
         try:
