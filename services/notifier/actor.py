@@ -47,7 +47,7 @@ from services.notifier.domain.home import NEWS_FOR, Home, is_news
 from services.notifier.domain.wording import clock_time
 from services.notifier.settings import NotifierSettings
 
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 5.0
 _HEALTH_EVERY = timedelta(seconds=10)
 
 

@@ -1,5 +1,6 @@
 """What the notifier must not forget: messages, stopped numbers, what was told and what is held back; one commit for all."""
 
+import asyncio
 import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class Book:
         self._log = log
         self._memory = self._desk = b""
         self.pages = Pages()
+        self.changed = asyncio.Event()
 
     def load(self) -> None:
         """Read what the last run left; what can't be read any more is told, and begins anew."""
@@ -105,6 +107,8 @@ class Book:
             raise
         pages.messages, pages.stopped = entry.messages, entry.stopped
         self._memory, self._desk = memory, desk
+        if entry.changed:
+            self.changed.set()
 
     def _put(self, transaction: Transaction, entry: Entry, memory: bytes, desk: bytes) -> None:
         if memory != self._memory:

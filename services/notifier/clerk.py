@@ -119,6 +119,8 @@ class Clerk:
         if candidates or always:
             with self._book.commit() as entry:
                 self._say_dropped(entry, self._desk.add(self._book.pages.desk, candidates), now)
+        if any(candidate.urgent for candidate in candidates):
+            self._write_due(now)
 
     def _write_due(self, now: datetime) -> None:
         letters, dropped = self._desk.tick(self._book.pages.desk, now)

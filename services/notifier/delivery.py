@@ -1,5 +1,6 @@
 """Sends what stands in the outbox: each step is written down before the next is taken."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -31,7 +32,8 @@ from services.notifier.domain.outgoing import (
     wait_s,
 )
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 20.0
+_DISK_WAIT_S = 1.0
 
 
 class Channel(Protocol):
@@ -97,8 +99,9 @@ class Delivery:
                 await stack.enter_async_context(channel.opened())
             self._tell_of_interrupted()
             while True:
+                self._book.changed.clear()
                 if not await self.step():
-                    await self._context.clock.sleep(_LOOK_EVERY_S)
+                    await self._rest_until_due()
 
     async def step(self) -> bool:
         """Take one step with one message; False where none is due."""
@@ -111,8 +114,22 @@ class Delivery:
             await self._advance(message, self._channels[message.channel])
         except NotAccepted:
             # Told by the store. What was sent and could not be written stands as `sending`: it is looked up later.
-            await self._context.clock.sleep(_LOOK_EVERY_S)
+            await self._context.clock.sleep(_DISK_WAIT_S)
         return True
+
+    async def _rest_until_due(self) -> None:
+        """Until something new is written, something is due, or for a while: quiet hours and rests end without a word."""
+        now = self._context.clock.now()
+        waits = [message.due_at - now for message in self._book.pages.messages.values() if not message.is_over and message.due_at > now]
+        wait = min([timedelta(seconds=_LOOK_EVERY_S), *waits])
+        sleeping = asyncio.ensure_future(self._context.clock.sleep(wait.total_seconds()))
+        changing = asyncio.ensure_future(self._book.changed.wait())
+        try:
+            await asyncio.wait((sleeping, changing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            changing.cancel()
+            await asyncio.gather(sleeping, changing, return_exceptions=True)
 
     async def _advance(self, message: Outgoing, channel: Channel) -> None:
         if message.status == "sent":
