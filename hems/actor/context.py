@@ -17,6 +17,11 @@ P = TypeVar("P", bound=Payload)
 class Speaker(Protocol):
     """The live connection, or nothing while there is none."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is one now."""
+        ...
+
     async def say(self, topic: str, payload: bytes, *, qos: Qos, retain: bool) -> None:
         """Say now; lost while there is no connection, save what is retained."""
         ...
@@ -85,6 +90,11 @@ class Context:
         self.outputs: Sequence[Topic[Any]] = ()
         self._store = store
         self._speaker = speaker
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to the broker now."""
+        return self._speaker.connected
 
     @property
     def store(self) -> DurableState:

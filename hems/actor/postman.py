@@ -31,6 +31,11 @@ class Postman:
     _retained: dict[str, tuple[bytes, Qos]] = field(default_factory=dict[str, tuple[bytes, Qos]])
     _refusals: dict[str, FaultLog] = field(default_factory=dict[str, FaultLog])
 
+    @property
+    def connected(self) -> bool:
+        """Whether what is said now goes out."""
+        return self._bus is not None
+
     async def say(self, topic: str, payload: bytes, *, qos: Qos, retain: bool) -> None:
         """Say now, or, while there is no connection, only what is retained, later.
 

@@ -1,0 +1,1 @@
+"""The local page: the home, live, with no internet."""

@@ -1,0 +1,1 @@
+"""What the page shows and decides, without the page: pure and synchronous."""

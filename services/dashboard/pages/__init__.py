@@ -1,0 +1,1 @@
+"""The four pages, drawn with NiceGUI."""
