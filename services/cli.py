@@ -7,25 +7,23 @@ import click
 import hems
 
 _COMMANDS = {
-    "up": "services.supervisor.command:up",
-    "watch": "services.watch.command:watch",
-    "check-config": "services.check_config:check_config",
-    "replay": "services.replay.command:replay",
-    "convert": "services.replay.command:convert",
-    "record": "services.sensor.command:record",
-    "disaggregate": "services.disaggregator.command:disaggregate",
-    "evaluate": "services.disaggregator.command:evaluate",
+    "up": ("services.supervisor.command:up", "Start the broker and all services."),
+    "watch": ("services.watch.command:watch", "Show the home in the terminal, live."),
+    "check-config": ("services.check_config:check_config", "Name every mistake in hems.yaml."),
+    "audit": ("services.actuator.command:audit", "Show who switched what, and what was refused."),
+    "report": ("services.recorder.command:report", "A month's energy and cost."),
+    "export": ("services.recorder.command:export", "Write the history into a CSV or Parquet file."),
+    "import": ("services.recorder.command:import_", "Take a CSV file's readings into the history."),
+    "backup": ("services.recorder.command:backup", "Copy the history, while it is in use."),
+    "restore": ("services.recorder.command:restore", "Put a copy of the history back."),
+    "recost": ("services.recorder.command:recost", "Price the past anew, with the tariff of today."),
+    "disaggregate": ("services.disaggregator.command:disaggregate", "Name the appliances in a recorded home."),
+    "evaluate": ("services.disaggregator.command:evaluate", "Measure how well the appliances are named."),
+    "replay": ("services.replay.command:replay", "Play a recorded home as a meter."),
+    "convert": ("services.replay.command:convert", "Make a recording of a publisher's original files."),
+    "record": ("services.sensor.command:record", "Keep a serial port's raw bytes, for a bug report."),
 }
-_HELP = {
-    "up": "Start the broker and all services.",
-    "watch": "Show the home in the terminal, live.",
-    "check-config": "Name every mistake in hems.yaml.",
-    "replay": "Play a recorded home as a meter.",
-    "convert": "Make a recording of a publisher's original files.",
-    "record": "Keep a serial port's raw bytes, for a bug report.",
-    "disaggregate": "Name the appliances in a recorded home.",
-    "evaluate": "Measure how well the appliances are named.",
-}
+"""Where each is, and what it is for."""
 
 
 class _Lazy(click.Group):
@@ -37,12 +35,12 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module, _, name = _COMMANDS[cmd_name].partition(":")
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
         return getattr(importlib.import_module(module), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_HELP.items()))
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
 
 
 @click.group(cls=_Lazy)
