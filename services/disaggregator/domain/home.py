@@ -128,18 +128,30 @@ class Home:
         events, corrections = list[Event](), list[Correction]()
         for voice in network.voices:
             probability, watts = answer.probability[voice.row], answer.power_w[voice.row]
+            corrected = self._correct(network, voice, probability, watts)
+            if corrected is not None:
+                corrections.append(corrected)
             now = probability[0] if 0.0 <= probability[0] <= 1.0 else self._mended(probability[0])
             event = voice.tracker.step(voice.head, tick.time_s, answer.elapsed_s, now, _at_most(watts[0], tick.power_w))
             if event is not None:
                 events.append(event)
-            head = voice.head
-            if probability[head.corrected_lag] >= head.threshold_corrected or voice.tracker.ran_since(tick.time_s - voice.lag_s):
-                _correct(corrections, network, voice, probability, watts)
         if network.watches_the_rest:
             self._watch_the_rest(tick, answer.elapsed_s, events)
         self.counts["ticks"] += 1
         self._answers_changed = True
         return self._said(tick, number, events, corrections)
+
+    def _correct(self, network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> Correction | None:
+        """What this tick knows of an earlier one, where anything ran then or was said to."""
+        mains_w, head = network.power_w_then(voice.ticks_ago), voice.head
+        if mains_w is None or not voice.ticks_ago:
+            return None
+        running = probability[head.corrected_lag] >= head.threshold_corrected
+        then_s = network.stepped_s - voice.ticks_ago * network.model.period_s
+        voice.tracker.hear_later(head, then_s, running)
+        if not running and not voice.tracker.ran_since(then_s - network.model.period_s):
+            return None
+        return Correction(voice.column, voice.ticks_ago, running, _at_most(watts[head.corrected_lag], mains_w) if running else 0.0)
 
     def _watch_the_rest(self, tick: Tick, elapsed_s: float, events: list[Event]) -> None:
         rest_w, heaters = tick.power_w, list[Tracker]()
@@ -223,13 +235,6 @@ class Home:
         self._shared_at_s = spoken["shared_at_s"]
         if self._shared_at_s is not None:
             share_out(self.networks, self.trackers, self._shared_at_s)
-
-
-def _correct(corrections: list[Correction], network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> None:
-    mains_w, lag = network.power_w_then(voice.ticks_ago), voice.head.corrected_lag
-    if mains_w is not None:
-        running = probability[lag] >= voice.head.threshold_corrected
-        corrections.append(Correction(voice.column, voice.ticks_ago, running, _at_most(watts[lag], mains_w) if running else 0.0))
 
 
 def _at_most(power_w: float, mains_w: float) -> float:

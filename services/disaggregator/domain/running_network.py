@@ -21,7 +21,6 @@ class Voice(NamedTuple):
     head: Head
     tracker: Tracker
     ticks_ago: int
-    lag_s: float
 
 
 class Answer(NamedTuple):
@@ -45,7 +44,7 @@ class RunningNetwork:
         self._recent_w: deque[float] = deque(maxlen=max(self.lag_ticks) + 1)
         self._clock = TickClock(self.model.period_s)
         self._state = self._zeros()
-        self._stepped_s = 0.0
+        self.stepped_s = 0.0
 
     def reset(self) -> None:
         """Forget: after a gap, or when another network spoke meanwhile."""
@@ -63,8 +62,8 @@ class RunningNetwork:
         """Ask the network."""
         self._power[0, 0] = tick.power_w
         probability, power_w, self._state = self._network.step(self._power, self._state)
-        elapsed_s = tick.time_s - self._stepped_s if self._recent_w else self.model.period_s
-        self._stepped_s = tick.time_s
+        elapsed_s = tick.time_s - self.stepped_s if self._recent_w else self.model.period_s
+        self.stepped_s = tick.time_s
         self._recent_w.append(tick.power_w)
         return Answer(probability[0].tolist(), power_w[0].tolist(), elapsed_s)
 
@@ -81,7 +80,7 @@ class RunningNetwork:
 
     def save_state(self) -> dict[str, Any]:
         """What every tick changes, as JSON takes it."""
-        return {"state": b64encode(self._state.tobytes()).decode(), "recent_w": list(self._recent_w), "stepped_s": self._stepped_s}
+        return {"state": b64encode(self._state.tobytes()).decode(), "recent_w": list(self._recent_w), "stepped_s": self.stepped_s}
 
     def restore(self, clock: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         """Go on where both were saved."""
@@ -89,4 +88,4 @@ class RunningNetwork:
         self._state = carried.reshape(1, self.model.state_size).copy()
         self._clock = TickClock.restore(clock)
         self._recent_w.extend(state["recent_w"])
-        self._stepped_s = float(state["stepped_s"])
+        self.stepped_s = float(state["stepped_s"])

@@ -7,7 +7,7 @@ comes late for its meter speaks only of one typical interval; the one before it 
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 _ON_THE_PERIOD = 0.1
@@ -98,7 +98,7 @@ class TickClock:
 
     def save(self) -> dict[str, Any]:
         """The state, as JSON takes it."""
-        return {name: None if value == -math.inf else value for name, value in asdict(self).items()}
+        return {name: None if value == -math.inf else value for name in self.__slots__ for value in (getattr(self, name),)}
 
     @classmethod
     def restore(cls, saved: Mapping[str, Any]) -> "TickClock":

@@ -1,7 +1,8 @@
 """Probabilities into running, and running into events: hysteresis, minimum durations, pauses that belong to a run."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hems.contracts.appliances import EventKind
@@ -43,6 +44,9 @@ class Tracker:
     energy_ws: float = 0.0
     energy_at_low_ws: float = 0.0
     ran_s: float = 0.0
+    later_onset_s: float | None = None
+    later_ran_s: float = -math.inf
+    later_idle_s: float = -math.inf
 
     @property
     def confidence(self) -> float:
@@ -63,11 +67,21 @@ class Tracker:
         """Whether it was said to run at any time since."""
         return self.running or self.ran_s >= time_s
 
+    def hear_later(self, head: Head, then_s: float, ran: bool) -> None:
+        """What is known only now of an earlier tick: it helps to date a start."""
+        if not ran:
+            self.later_idle_s = then_s
+        elif self.later_onset_s is None or then_s - self.later_ran_s > head.minimum_off_s:
+            self.later_onset_s = then_s
+        if ran:
+            self.later_ran_s = then_s
+
     def gap(self, head: Head, last_s: float, time_s: float) -> Event | None:
         """No readings from `last_s` to `time_s`: a run survives only what would pass for a pause."""
         if self.running and time_s - last_s > head.minimum_off_s:
             return self.finish(self.low_s or last_s, time_s)
         self._forget_onset()
+        self.later_onset_s, self.later_ran_s, self.later_idle_s = None, -math.inf, -math.inf
         return None
 
     def finish(self, at_s: float, announced_s: float) -> Event:
@@ -92,21 +106,34 @@ class Tracker:
         elif probability < head.threshold_off:
             self.sure_s = None
         if self.sure_s is not None and time_s - self.sure_s >= head.minimum_on_s:
-            return self._start(time_s, power_w)
+            return self._start(head, time_s, power_w)
         if head.probable_threshold is not None and probability >= head.probable_threshold:
-            return self._call_probable(time_s)
+            return self._call_probable(head, time_s)
         return None
 
-    def _start(self, time_s: float, power_w: float) -> Event:
-        onset_s = time_s if self.onset_s is None else self.onset_s
-        self.running, self.since_s, self.power_w, self.sure_s = True, onset_s, power_w, None
-        return Event(self.appliance, "started", onset_s, time_s, self.probability)
+    def _start(self, head: Head, time_s: float, power_w: float) -> Event:
+        self.onset_s = self._dated(head, time_s)
+        self.running, self.since_s, self.power_w, self.sure_s = True, self.onset_s, power_w, None
+        return Event(self.appliance, "started", self.onset_s, time_s, self.probability)
 
-    def _call_probable(self, time_s: float) -> Event | None:
+    def _call_probable(self, head: Head, time_s: float) -> Event | None:
         if self.told_probable_s is not None and time_s - self.told_probable_s < PROBABLE_REST_S:
             return None
         self.told_probable_s = time_s
-        return Event(self.appliance, "probable", time_s if self.onset_s is None else self.onset_s, time_s, self.probability)
+        return Event(self.appliance, "probable", self._dated(head, time_s), time_s, self.probability)
+
+    def _dated(self, head: Head, time_s: float) -> float:
+        """When the run began: where the probability rose, moved by what is known later of the time before.
+
+        No earlier than the last tick that is known to have been idle, nor than the end of the run before; and where it is
+        known to have run until a pause before the rise, as early as that began.
+        """
+        onset_s = time_s if self.onset_s is None else self.onset_s
+        if self.later_onset_s is not None and onset_s - self.later_ran_s <= head.minimum_off_s:
+            onset_s = min(onset_s, self.later_onset_s)
+        elif self.later_idle_s > onset_s:
+            onset_s = self.later_idle_s
+        return onset_s if self.since_s is None else max(onset_s, self.since_s)
 
     def _step_running(self, head: Head, time_s: float, elapsed_s: float, power_w: float) -> Event | None:
         if self.probability >= head.threshold_off:
@@ -122,9 +149,10 @@ class Tracker:
 
     def save(self) -> dict[str, Any]:
         """The state, as JSON takes it."""
-        return asdict(self)
+        return {name: None if value == -math.inf else value for name in self.__slots__ for value in (getattr(self, name),)}
 
     @classmethod
     def restore(cls, saved: Mapping[str, Any]) -> "Tracker":
         """Go on where `save` was called."""
-        return cls(**saved)
+        known = {name: value for name, value in saved.items() if value is not None}
+        return cls(**known)

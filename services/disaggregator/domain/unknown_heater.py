@@ -6,7 +6,7 @@ may be one of its heaters.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from services.disaggregator.domain.tracking import JOULES_PER_KWH, Event, Tracker
@@ -122,7 +122,7 @@ class UnknownHeater:
 
     def save(self) -> dict[str, Any]:
         """The state, as JSON takes it."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def restore(cls, saved: Mapping[str, Any]) -> "UnknownHeater":

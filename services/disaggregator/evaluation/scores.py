@@ -48,7 +48,7 @@ class EventScores:
     """Events matched one to one.
 
     `starts_f1` and `stops_f1` judge the time that an event gives (`at`); `announced_f1` when it was told. A start also
-    has to be told within 15 minutes. Delays are from the true start to the telling. A false announcement is one with no
+    has to be told within 15 minutes of the true one. Delays are from the true start to the telling. A false announcement is one with no
     run to it; flicker is starting again within one true run.
     """
 
@@ -70,13 +70,13 @@ def event_scores(events: list[Event], truth: list[Run], tolerance_s: float, days
     """Scores of one appliance's events against its true runs."""
     started = [event for event in events if event.kind == "started"]
     finished = [event for event in events if event.kind == "finished"]
-    starts = [run.start_s for run in truth]
-    in_time = [event for event in started if event.announced_s - event.at_s <= ANNOUNCED_WITHIN_S + tolerance_s]
-    dated = matched([event.at_s for event in in_time], starts, tolerance_s, tolerance_s)
-    told = matched([event.announced_s for event in started], starts, tolerance_s, max(tolerance_s, ANNOUNCED_WITHIN_S))
-    ended = matched([event.at_s for event in finished], [run.end_s for run in truth], tolerance_s, tolerance_s)
-    words = sorted(event.announced_s for event in events if event.kind != "finished")
-    first_words = matched(words, starts, tolerance_s, max(tolerance_s, ANNOUNCED_WITHIN_S))
+    words = [event for event in events if event.kind != "finished"]
+    starts, ends, late_s = [run.start_s for run in truth], [run.end_s for run in truth], max(tolerance_s, ANNOUNCED_WITHIN_S)
+    dated = matched([event.at_s for event in started], starts, tolerance_s, tolerance_s)
+    dated = [(event, run) for event, run in dated if started[event].announced_s <= starts[run] + late_s]
+    told = _delays([event.announced_s for event in started], starts, tolerance_s, late_s)
+    first_words = _delays(sorted(event.announced_s for event in words), starts, tolerance_s, late_s)
+    ended = matched([event.at_s for event in finished], ends, tolerance_s, tolerance_s)
     told_of, again = _overlapping(started, truth, tolerance_s)
     return EventScores(
         true=len(truth),
@@ -94,16 +94,20 @@ def event_scores(events: list[Event], truth: list[Run], tolerance_s: float, days
     )
 
 
-def matched(said: list[float], truth: list[float], early_s: float, late_s: float) -> list[float]:
-    """Delays said - true of the pairs, one to one, in time's order; said from `early_s` before to `late_s` after."""
-    delays, at, ordered = list[float](), 0, sorted(said)
-    for time_s in truth:
-        while at < len(ordered) and ordered[at] < time_s - early_s:
+def matched(said: list[float], truth: list[float], early_s: float, late_s: float) -> list[tuple[int, int]]:
+    """Pairs of indices, one to one, in time's order: what was said from `early_s` before to `late_s` after. Both are sorted."""
+    pairs, at = list[tuple[int, int]](), 0
+    for number, time_s in enumerate(truth):
+        while at < len(said) and said[at] < time_s - early_s:
             at += 1
-        if at < len(ordered) and ordered[at] <= time_s + late_s:
-            delays.append(ordered[at] - time_s)
+        if at < len(said) and said[at] <= time_s + late_s:
+            pairs.append((at, number))
             at += 1
-    return delays
+    return pairs
+
+
+def _delays(said: list[float], truth: list[float], early_s: float, late_s: float) -> list[float]:
+    return [said[event] - truth[run] for event, run in matched(said, truth, early_s, late_s)]
 
 
 def _overlapping(started: list[Event], truth: list[Run], tolerance_s: float) -> tuple[int, int]:

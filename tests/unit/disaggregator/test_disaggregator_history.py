@@ -104,7 +104,7 @@ def test_sample_scores_by_hand() -> None:
 
 def test_events_are_matched_one_to_one() -> None:
     """A second announcement of the same run finds no partner."""
-    assert matched([10, 20, 95, 300], [12, 100, 200], 10, 10) == [-2, -5]
+    assert matched([10, 20, 95, 300], [12, 100, 200], 10, 10) == [(0, 0), (2, 1)]
 
 
 def test_event_scores_by_hand() -> None:
@@ -122,6 +122,13 @@ def test_event_scores_by_hand() -> None:
     assert scores.starts_f1 == pytest.approx(2 / 5)
     assert scores.stops_f1 == pytest.approx(2 / 4)
     assert (scores.delay_median_s, scores.false_a_day, scores.flicker_a_day) == (600, 0.5, 0.5)
+
+
+def test_a_start_that_is_told_too_late_does_not_count() -> None:
+    """Dated right but told more than a quarter of an hour after the start."""
+    event = Event("dishwasher", "started", 1000, 1000 + 901, 0.9)
+    assert event_scores([event], [Run(1000, 8000)], 300, days=1).starts_f1 == 0
+    assert event_scores([event._replace(announced_s=1900)], [Run(1000, 8000)], 300, days=1).starts_f1 == 1
 
 
 def test_energy_errors_of_two_days_do_not_cancel() -> None:

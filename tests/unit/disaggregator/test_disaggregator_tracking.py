@@ -61,6 +61,28 @@ def test_between_the_thresholds_a_run_goes_on() -> None:
     assert [event.kind for event in events_of(KETTLE, [0.9, 0.4, 0.4, 0.4])] == ["started"]
 
 
+def start_told_with(later: list[tuple[float, bool]]) -> Event:
+    """A cycle whose probability rises at 600 s and is sure at 720 s, after something else was learnt of the time before."""
+    tracker = Tracker("dishwasher")
+    for then_s, ran in later:
+        tracker.hear_later(CYCLE, then_s, ran)
+    told = [tracker.step(CYCLE, time_s, 30, 0.9, 2000) for time_s in range(600, 750, 30)]
+    return next(event for event in told if event and event.kind == "started")
+
+
+def test_a_start_is_dated_by_what_is_known_later() -> None:
+    """A run that is known to have been going on before the rise began where it began; pauses belong to it."""
+    assert start_told_with([]).at_s == 600
+    assert start_told_with([(330, False), (360, True), (390, True)]).at_s == 360
+    assert start_told_with([(300, True), (330, False), (450, True), (510, False)]).at_s == 300
+
+
+def test_a_start_is_not_dated_into_another_run_or_an_idle_time() -> None:
+    """What ran longer than a pause ago was another run; a tick that is known to have been idle came before the start."""
+    assert start_told_with([(120, True), (150, False)]).at_s == 600
+    assert start_told_with([(630, False)]).at_s == 630
+
+
 @given(st.lists(st.floats(0, 1), max_size=200), st.sampled_from([KETTLE, CYCLE]))
 def test_every_run_has_one_start_and_one_end(probabilities: list[float], head: Head) -> None:
     """Started and finished alternate, time goes forward, and nothing is dated after it is told."""
