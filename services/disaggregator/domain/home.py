@@ -40,6 +40,7 @@ class Step(NamedTuple):
     corrections: list[Correction]
 
 
+MOST_W = 100_000.0
 _READINGS, _ANSWERS = "home/readings", "home/answers"
 
 
@@ -239,4 +240,4 @@ class Home:
 
 def _at_most(power_w: float, mains_w: float) -> float:
     """An appliance draws at most what the home draws; where the home exports, that says nothing."""
-    return max(0.0, min(power_w, mains_w) if mains_w > 0 else power_w)
+    return max(0.0, min(power_w, mains_w if mains_w > 0 else MOST_W))

@@ -5,6 +5,7 @@ announced as `unknown_heater`. What a 13 A plug can carry is left to an applianc
 may be one of its heaters.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +94,7 @@ class UnknownHeater:
             return None
         if time_s - self.onset_s < LASTING_S:
             return None
-        self.chance = _none_of(heaters)
+        self.chance = _unexplained(self.rise_w, heaters)
         self.running, self.since_s, self.power_w = True, self.onset_s, self.rise_w
         return Event(UNKNOWN_HEATER, "started", self.onset_s, time_s, self.chance)
 
@@ -130,9 +131,11 @@ class UnknownHeater:
         return cls(**saved)
 
 
-def _none_of(heaters: list[Tracker]) -> float:
-    chance = 1.0
+def _unexplained(rise_w: float, heaters: list[Tracker]) -> float:
+    """The chance that fewer of the known appliances have begun to run than it takes to draw so much."""
+    needed = math.ceil(rise_w / PLUG_W)
+    chances = [1.0] + [0.0] * len(heaters)
     for tracker in heaters:
-        if not tracker.running:
-            chance *= 1.0 - tracker.probability
-    return chance
+        begun = 0.0 if tracker.running else tracker.probability
+        chances = [begun * fewer + (1.0 - begun) * same for fewer, same in zip([0.0, *chances], chances, strict=False)]
+    return min(1.0, sum(chances[:needed]))

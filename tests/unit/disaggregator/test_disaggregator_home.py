@@ -4,10 +4,13 @@ import json
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hems.contracts.appliances import ApplianceEvent, ApplianceState
+from hems.testing.clocks import START
 from services.disaggregator.domain.home import Home, Step
 from services.disaggregator.domain.network import Floats, Network
 from tests.support.networks import Threshold, head, kettle
@@ -132,6 +135,25 @@ def test_an_appliance_draws_no_more_than_its_home() -> None:
 
     steps = said(Home([Greedy((head("kettle"),), (0.0,))]), every(30, [900, 5000, -400]))
     assert [step.power_w[0] for step in steps] == [900, 2700, 2700]
+
+
+@given(st.lists(st.tuples(st.floats(), st.floats(), st.floats(-1e6, 1e6)), min_size=2, max_size=60))
+def test_whatever_a_network_answers_what_is_said_can_be_said(answers: list[tuple[float, float, float]]) -> None:
+    """No answer of a network, however odd, makes an event or a state that breaks its contract."""
+
+    class Odd(Threshold):
+        def step(self, power_w: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
+            probability, watts = (np.full((1, 1, 1), value, np.float64) for value in next(answered))
+            return probability, watts, state  # type: ignore[return-value]
+
+    answered = ((probability, watts) for probability, watts, _ in answers)
+    home = Home([Odd((head("kettle"),), (0.0,))])
+    for step in said(home, every(30, [power_w for _, _, power_w in answers])):
+        for appliance in home.appliances:
+            ApplianceState(observed_at=START, running=appliance.running, power_w=appliance.power_w, confidence=appliance.confidence)
+        for event in step.events:
+            told = {"duration_s": event.duration_s, "energy_kwh": event.energy_kwh}
+            ApplianceEvent(id="1", kind=event.kind, at=START, announced_at=START, confidence=event.confidence, **told)
 
 
 def test_a_broken_answer_says_nothing() -> None:

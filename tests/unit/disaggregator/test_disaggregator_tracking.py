@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,7 +150,9 @@ def test_a_step_that_a_running_appliance_may_explain_is_left_to_it() -> None:
     assert [event.kind for event in heater_events([200.0] + [9000.0] * 20, [dishwasher])] == ["started"]
 
 
-def test_confidence_falls_where_a_known_appliance_is_likely() -> None:
-    """The chance of an unknown heater is the chance that it is none of the known ones."""
-    (started,) = heater_events([200.0] + [2400.0] * 20, [Tracker("kettle", probability=0.25), Tracker("washing_machine", probability=0.2)])
-    assert started.confidence == 0.75 * 0.8
+def test_confidence_falls_where_known_appliances_are_likely() -> None:
+    """The chance of an unknown heater is that of too few known appliances running to draw so much."""
+    known = [Tracker("kettle", probability=0.25), Tracker("washing_machine", probability=0.2)]
+    for rise_w, chance in ((2200.0, 0.75 * 0.8), (6000.0, 1 - 0.25 * 0.2), (9500.0, 1.0)):
+        (started,) = heater_events([200.0] + [200.0 + rise_w] * 20, known)
+        assert started.confidence == pytest.approx(chance)
