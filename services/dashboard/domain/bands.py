@@ -1,0 +1,45 @@
+"""The coloured bands of the live line: where their names stand, so that they don't cover each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.dashboard.domain.colours import colour
+from services.dashboard.domain.runs import Run
+
+LANES = 4
+_LETTER = 0.011
+_MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class Band:
+    """A run within the picture. `lane` counts from the top; None where there is no room for the name."""
+
+    appliance: str
+    start: datetime
+    end: datetime
+    running: bool
+    probable: bool
+    colour: int
+    lane: int | None
+
+
+def bands(runs: Sequence[Run], names: dict[str, str], oldest: datetime, now: datetime) -> list[Band]:
+    """Runs cut to the picture, each name in the highest lane that is free there.
+
+    Args:
+        runs: by their start.
+        names: what is written on them.
+    """
+    span_s = (now - oldest).total_seconds()
+    free_from = [0.0] * LANES
+    found: list[Band] = []
+    for run in runs:
+        start, end = max(run.start, oldest), min(run.end or now, now)
+        left = (start - oldest).total_seconds() / span_s
+        lane = next((number for number, free in enumerate(free_from) if free <= left), None)
+        if lane is not None:
+            free_from[lane] = left + _MARGIN + _LETTER * len(names.get(run.appliance, run.appliance))
+        found.append(Band(run.appliance, start, end, run.end is None, run.probable, colour(run.appliance), lane))
+    return found

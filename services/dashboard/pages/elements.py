@@ -1,0 +1,80 @@
+"""Native elements: what a browser, a keyboard and a screen reader know without help."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from nicegui.elements.mixins.text_element import TextElement
+
+Handler = Callable[[], Awaitable[None] | None]
+
+
+def tag(name: str, text: str = "", classes: str = "", **attributes: str) -> TextElement:
+    """An element with a text, which is never read as HTML. `aria_label` stands for `aria-label`."""
+    element = TextElement(tag=name, text=text)
+    if classes:
+        element.classes(classes)
+    for key, value in attributes.items():
+        element.props[key.rstrip("_").replace("_", "-")] = value
+    return element
+
+
+def button(text: str, pressed: Handler, classes: str = "button", **attributes: str) -> TextElement:
+    """A button."""
+    element = tag("button", text, classes, type="button", **attributes)
+    element.on("click", pressed, args=[])
+    return element
+
+
+def put(element: TextElement, text: str) -> None:
+    """Set a text, where it is another one."""
+    if element.text != text:
+        element.set_text(text)
+
+
+def note(element: TextElement, **attributes: str | None) -> None:
+    """Set attributes, where they are others; None takes one away."""
+    for key, value in attributes.items():
+        name = key.rstrip("_").replace("_", "-")
+        if element.props.get(name) == value:
+            continue
+        if value is None:
+            element.props.pop(name, None)
+        else:
+            element.props[name] = value
+
+
+def choice(
+    label: str, options: Sequence[tuple[str, str]], chosen: str, pick: Callable[[str], Awaitable[None] | None]
+) -> dict[str, TextElement]:
+    """A row of buttons of which one is pressed; the buttons by key."""
+    buttons: dict[str, TextElement] = {}
+
+    def picker(key: str) -> Handler:
+        def picked() -> Awaitable[None] | None:
+            for other, element in buttons.items():
+                note(element, aria_pressed="true" if other == key else "false")
+            return pick(key)
+
+        return picked
+
+    with tag("div", classes="choice", role="group", aria_label=label):
+        for key, text in options:
+            buttons[key] = button(text, picker(key), "choice-option", aria_pressed="true" if key == chosen else "false")
+    return buttons
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> Any:
+    """A table of texts; its first column heads the rows."""
+    with tag("div", classes="table-frame", tabindex="0", role="region", aria_label=caption), tag("table") as element:
+        if caption:
+            tag("caption", caption, "visually-hidden")
+        with tag("thead"), tag("tr"):
+            for header in headers:
+                tag("th", header, scope="col")
+        with tag("tbody"):
+            for first, *others in rows:
+                with tag("tr"):
+                    tag("th", first, scope="row")
+                    for cell in others:
+                        tag("td", cell)
+    return element

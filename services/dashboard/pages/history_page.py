@@ -1,0 +1,13 @@
+"""x."""
+
+from services.dashboard.pages.shell import Frame
+
+
+class HistoryPage:
+    """x."""
+
+    def __init__(self, frame: Frame) -> None:
+        pass
+
+    def refresh(self) -> None:
+        """x."""
