@@ -52,6 +52,10 @@ class Restarts:
         finally:
             self._judged.clear()  # the first uptime of the next connection counts
 
+    async def until_judged(self, bus: Bus) -> None:
+        """Wait until it is known what the broker may have forgotten, so that it can be said in order, before what is new."""
+        await self._judged.wait()
+
     async def on_uptime(self, message: Received[BrokerUptime]) -> None:
         """Judge a connection's first uptime: shorter than the time since the last connection that was judged means a restart.
 

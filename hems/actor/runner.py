@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import structlog
 
-from hems.actor.bus import Actor, Broker, Input, Session, SessionTaken, Will
+from hems.actor.bus import Actor, Broker, Bus, Input, Session, SessionTaken, Will
 from hems.actor.clock import Clock, SimulatedClock, WallClock
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.connection import Connection, WhileConnected
@@ -174,13 +174,21 @@ async def serve(
         if isinstance(actor, AbstractAsyncContextManager):
             await stack.enter_async_context(actor)
         async with asyncio.TaskGroup() as tasks:
-            live = (presence.attend, postman.speak, restarts.watch, postman.deliver, presence.report)
+            live = (presence.attend, postman.speak, restarts.watch, _after(restarts.until_judged, postman.deliver), presence.report)
             tasks.create_task(connect.live((*restarts.inputs, *inputs), live).keep())
             if any(entry.durable for entry in inputs):
                 tasks.create_task(connect.durable(inputs, (restarts.ask_again,)).keep())
             tasks.create_task(store.keep_tidy())
             tasks.create_task(actor.run())
             log.info("started", home=root.home)
+
+
+def _after(first: WhileConnected, then: WhileConnected) -> WhileConnected:
+    async def in_turn(bus: Bus) -> None:
+        await first(bus)
+        await then(bus)
+
+    return in_turn
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from hems.actor.bus import Bus, Delivery, Disconnected, Refused, Session, Sessio
 from hems.contracts.topic import Qos
 
 _MOST_UNACKNOWLEDGED = 20
+_UPTIME = "$SYS/broker/uptime"
+"""Mosquitto's own; here it has always run for a day, unless a test says otherwise."""
 
 
 @dataclass
@@ -53,7 +55,7 @@ class MemoryBroker:
         self.refuses: Callable[[str], bool] = lambda topic: False
         self.published: list[tuple[str, bytes]] = []
         self._up = True
-        self._retained: dict[str, _Message] = {}
+        self._retained = {_UPTIME: _Message(_UPTIME, b"86400 seconds", 0, retained=True)}
         self._subscribers: dict[str, _Subscriber] = {}
 
     def kill(self, *, forget_sessions: bool = False) -> None:
