@@ -201,8 +201,8 @@ async def test_a_newer_state_is_not_replaced_by_its_older_self(tmp_path: Path, p
         await until(lambda: speaker._bus is None)
         stage.broker.start()
         async with asyncio.timeout(5):
-            while speaker._bus is None:
-                await asyncio.sleep(0)  # noqa: ASYNC110 - the very step at which the first of the old ones is on its way
+            while speaker._bus is None:  # noqa: ASYNC110 - the very step at which the first of the old ones is on its way
+                await asyncio.sleep(0)
         await context.say(DEMAND, DemandState(level="high"))
         await settle()
         assert json.loads(stage.broker.retained("hems/home/demand") or b"")["level"] == "high"
