@@ -49,7 +49,6 @@ from services.recorder.settings import RecorderSettings
 _COUNTERS = "counters"
 _BUDGET = "budget told"
 _SAY_EVERY_S = 1.0
-_NOTE_EVERY_S = 60.0
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 15.0
 _PRICE_EVERY_S = 300
@@ -255,19 +254,16 @@ class Recorder:
         self._context.health.blind = None
 
     async def _say_sums(self, history: Keeping) -> None:
-        noted_at_s = 0.0
         self._changed.set()
         while True:
             await self._changed.wait()
             self._changed.clear()
             found = await self._persistently(lambda: history.counters(self._now_s()))
             if history.newest_us:
+                self._note(found)
                 for counter in found:
                     await self._say_counter(history, counter)
                 self._watch_budget(found[0])
-                if asyncio.get_running_loop().time() >= noted_at_s:
-                    noted_at_s = asyncio.get_running_loop().time() + _NOTE_EVERY_S
-                    self._note(found)
             await asyncio.sleep(_SAY_EVERY_S)
 
     async def _say_counter(self, history: Keeping, counter: Counter) -> None:
@@ -295,7 +291,7 @@ class Recorder:
         return counter.today_mj if tariff and tariff.tier_period == "day" else counter.month_mj
 
     def _note(self, found: Sequence[Counter]) -> None:
-        """Beside the history, so that counters go on where a damaged history had brought them."""
+        """Before they are said, beside the history: where that is damaged, counters go on from here."""
         totals = {counter.subject or "": counter.total_mj for counter in found}
         with self._context.store.transaction(durable=False) as transaction:
             transaction.put(_COUNTERS, json.dumps(totals).encode())
