@@ -55,6 +55,8 @@ def read(path: Path, interval_s: float | None = None) -> Recording:
         raise UnusableRecording(f"{path}: this can't be read as Parquet: {error}") from None
     if "mains" not in table.column_names:
         raise UnusableRecording(f"{path}: there is no column 'mains', the home's power in W; there are {', '.join(table.column_names)}")
+    if table.num_rows < 2:
+        raise UnusableRecording(f"{path}: there are fewer than two rows: nothing shows how far they are apart")
     columns = {name: _watts(table[name]) for name in table.column_names if _is_number(table[name].type)}
     return Recording(path.stem, _times_s(path, table, interval_s), columns)
 

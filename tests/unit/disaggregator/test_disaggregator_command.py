@@ -118,6 +118,18 @@ def test_files_that_are_no_recording_are_refused(tmp_path: Path, content: bytes 
     assert (status, reason in said) == (1, True)
 
 
+def test_a_recording_of_nothing_but_gaps_is_judged_as_such(tmp_path: Path) -> None:
+    """Without a single reading there are no rows to judge, and no error; one row alone is refused."""
+    nothing = np.full(50, np.nan, np.float32)
+    path = tmp_path / "home.parquet"
+    parquet.write_table(arrow.table({"mains": nothing, "kettle": kettle_w()[:50]}), path)
+    status, said = run(evaluate, path, "--interval", "8", "--model", "uk_30s")
+    assert (status, "kettle, 0.0 days" in said) == (0, True)
+    parquet.write_table(arrow.table({"mains": nothing[:1]}), path)
+    status, said = run(evaluate, path, "--interval", "8", "--model", "uk_30s")
+    assert (status, "fewer than two rows" in said) == (1, True)
+
+
 def test_a_model_that_is_not_there_ends_the_command(home: Path, tmp_path: Path) -> None:
     """A batch without the model that was asked for would be misleading."""
     status, said = run(disaggregate, home, tmp_path / "out.parquet", "--model", tmp_path / "mine")
