@@ -1,6 +1,6 @@
 """An account at a provider of SMS, and what comes in there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -10,7 +10,7 @@ class Account:
 
     sid: str
     username: str
-    password: str
+    password: str = field(repr=False)
     sender: str | None
     messaging_service_sid: str | None
     base_url: str

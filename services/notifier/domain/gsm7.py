@@ -7,7 +7,7 @@ _BASIC = frozenset(
 )
 _EXTENSION = frozenset("^{}\\[~]|€")
 """Two septets each: an escape goes before them."""
-_REPLACED = {"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "−": "-", "·": "-", "\t": " "}  # noqa: RUF001
+_REPLACED = {"‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "−": "-", "·": "-", "⁄": "/", "\t": " "}  # noqa: RUF001
 
 _SINGLE = 160
 _CONCATENATED = 153
@@ -51,7 +51,8 @@ def _folded(character: str) -> str:
         return character
     if character in _REPLACED:
         return _REPLACED[character]
-    kept = "".join(part for part in unicodedata.normalize("NFKD", character) if part in _BASIC or part in _EXTENSION)
+    parts = (_REPLACED.get(part, part) for part in unicodedata.normalize("NFKD", character))
+    kept = "".join(part for part in parts if part in _BASIC or part in _EXTENSION)
     if kept or unicodedata.category(character) in ("Mn", "Cf", "Cc"):
         return kept
     return "?"
