@@ -56,7 +56,7 @@ def picture(judgement: Judgement, verdict: Verdict) -> str:
     name = verdict.appliance
     parts = [*_day(judgement, name), *_curve(verdict.calibration)]
     legend = "".join(
-        f'<text x="{70 + 130 * place}" y="330" style="fill:{colour}">■ {text}</text>'
+        f'<text x="{70 + 130 * place}" y="330" ><tspan style="fill:{colour}">■</tspan> {text}</text>'
         for place, (colour, text) in enumerate(((_MAINS, "mains"), (_TRUTH, "its own meter"), (_SAID, "said at once")))
     )
     return (
@@ -80,9 +80,9 @@ def _day(judgement: Judgement, name: str) -> Iterator[str]:
 
 
 def _curve(calibration: Calibration) -> Iterator[str]:
-    axes = _Axes(850, 30, 240, 240, 1.0, 1.0)
+    axes = _Axes(840, 30, 260, 260, 1.0, 1.0)
     marks = {0.0: "0", 0.5: "0.5", 1.0: "1"}
-    yield from axes.frame(marks, marks, f"observed over stated probability, ECE {calibration.ece:.4f}")
+    yield from axes.frame(marks, marks, f"how often so, over how likely said; ECE {calibration.ece:.3f}")
     yield axes.line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), _MAINS)
     yield axes.line(np.array(calibration.stated), np.array(calibration.observed), _SAID, 2.0)
 

@@ -150,6 +150,16 @@ async def test_late_readings_make_events_and_no_state(rig: Rig) -> None:
         assert states(stage) == []
 
 
+async def test_on_a_fast_clock_a_moment_of_work_is_not_history(rig: Rig) -> None:
+    """At sixty times the speed, five minutes of the recording are five seconds of a busy computer: still now."""
+    rig.clock.rate = 60.0
+    async with rig.stage() as stage:
+        await stage.clock.advance(300)
+        for number in range(2):
+            await stage.tell(MAINS, reading(150, START + timedelta(seconds=30 * number)))
+        assert len(states(stage)) == 1
+
+
 async def test_a_reading_from_the_future_is_dropped(rig: Rig) -> None:
     """A meter with a wrong clock can't make all that follows late."""
     async with rig.stage() as stage:
