@@ -17,13 +17,15 @@ def lock(*options: str) -> None:
     """Write every lock file. Versions that still fit are kept, unless `--upgrade` is given."""
     project = str(ROOT / "pyproject.toml")
     _compile("run", [project, "--all-extras"], options)
-    _compile(
-        "dev", [project, "--all-extras", "--group", "dev", "--group", "bench", "--group", "browser", "--constraints", str(_REQUIREMENTS / "run.txt")], options
-    )
-    extras = [argument for extra in ("disaggregator", "replay", "cli") for argument in ("--extra", extra)]
-    _compile("training", [project, *extras, "--group", "training"], options)
+    run_versions = ["--constraints", str(_REQUIREMENTS / "run.txt")]
+    _compile("dev", [project, "--all-extras", *_each("--group", "dev", "bench", "browser"), *run_versions], options)
+    _compile("training", [project, *_each("--extra", "disaggregator", "replay", "cli"), "--group", "training"], options)
     _compile_list("build", tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"], options)
     _compile_list("uv", [_UV], options)
+
+
+def _each(option: str, *values: str) -> list[str]:
+    return [argument for value in values for argument in (option, value)]
 
 
 def _compile(name: str, sources: list[str], options: tuple[str, ...]) -> None:
