@@ -1,5 +1,6 @@
 """Assembles the dashboard."""
 
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from hems.actor.configuration import Configuration, ConfigurationError, Mistake
@@ -38,8 +39,8 @@ def _check_password(settings: DashboardSettings, file: str) -> None:
 
 def _recorder_budget(configuration: Configuration) -> float | None:
     """The recorder watches a budget; people should not have to write it down twice."""
-    budget = configuration.sections.get("recorder", {}).get("budget") or {}
-    amount = budget.get("month_cost")
+    budget: Any = configuration.sections.get("recorder", {}).get("budget")
+    amount = cast("dict[str, Any]", budget).get("month_cost") if isinstance(budget, dict) else None
     return float(amount) if isinstance(amount, int | float) and amount > 0 else None
 
 

@@ -30,6 +30,8 @@ async def remember(desk: Desk) -> None:
         trace.seed([(at, mean_w) for at, mean_w in zip(power.moments(), power.column("mean_w"), strict=True) if mean_w is not None])
     for appliance, event in events_of((await desk.ask("events", now - timedelta(hours=24), now)).rows):
         home.see_event(appliance, event)
+    for appliance, state in home.appliances.items():
+        home.runs.see_state(appliance, state)  # what is so now goes over what was remembered
     week_ago = now - timedelta(days=_LOG_DAYS)
     see_alerts(home, await desk.ask("alerts", week_ago, now, points=100))
     see_switches(home, await desk.ask("relays", week_ago, now, points=100))

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from fastapi import FastAPI
@@ -94,7 +94,7 @@ class NiceguiSite:
                 with client:
                     shell.refresh()
                     page.refresh()
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 self._faults.failed(error=repr(error))
 
     def _assembled(self, desk: Desk) -> Gate:
@@ -114,8 +114,10 @@ class NiceguiSite:
             ]
         frame = Frame(desk, self._texts, self._figures, self._reader, settings.demo, desk.context.clock.rate, signs_in=sessions is not None)
         self._register(frame)
-        core.sio.eio.max_http_buffer_size = 65_536
-        ui.run_with(
+        library: Any = ui
+        sockets: Any = core.sio
+        sockets.eio.max_http_buffer_size = 65_536
+        library.run_with(
             application, title="hems", dark=None, language="en-US", tailwind=False, reconnect_timeout=_RECONNECT_S,
             show_welcome_message=False, binding_refresh_interval=None, message_history_length=_KEPT_MESSAGES,
         )  # fmt: skip
@@ -132,7 +134,7 @@ class NiceguiSite:
 
     def _drawer(self, frame: Frame, name: str, make: Callable[[Frame], Page]) -> Callable[[], None]:
         def draw() -> None:
-            client = ui.context.client
+            client: Any = ui.context.client
             ui.add_head_html(_HEAD.format(version=_version()))
             shell = Shell(frame, name)
             with shell.around():

@@ -38,8 +38,9 @@ class Figures:
         return f"{energy_kwh:,.{digits}f} kWh"
 
     def money(self, amount: float, *, fine: bool = False) -> str:
-        """`£1.25`; with `fine`, prices of a kWh: `£0.2700`. A currency without a symbol stands behind."""
-        digits = (0 if self.currency in _WITHOUT_MINOR else 2) + (2 if fine else 0)
+        """`£1.25`; with `fine`, a price of a kWh such as `£0.2718`. A currency without a symbol stands behind."""
+        least = 0 if self.currency in _WITHOUT_MINOR else 2
+        digits = least + (2 if fine and round(amount, least) != round(amount, least + 2) else 0)
         sign, text = "\u2212" if round(amount, digits) < 0 else "", f"{abs(amount):,.{digits}f}"
         symbol = _SYMBOLS.get(self.currency)
         return f"{sign}{symbol}{text}" if symbol else f"{sign}{text} {self.currency}"

@@ -12,6 +12,7 @@ from hems.contracts.appliances import ApplianceEvent, ApplianceState
 
 _KEPT_FOR = timedelta(hours=26)
 _SAME_RUN = timedelta(seconds=90)
+_PROBABLE_FOR = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Runs:
         runs = self._runs.setdefault(appliance, [])
         if state.running:
             self._start(appliance, runs, state.since or state.observed_at, state.confidence, probable=False, only_if_none=True)
-        elif runs and runs[-1].end is None and not runs[-1].probable:
-            runs[-1] = replace(runs[-1], end=max(state.since or state.observed_at, runs[-1].start))
+        elif runs and runs[-1].end is None:
+            self._stop(runs, state)
 
     def within(self, oldest: datetime, now: datetime) -> list[Run]:
         """The runs that overlap the time from `oldest` to `now`, by their start; forgets what is older than a day."""
@@ -75,6 +76,14 @@ class Runs:
             runs[-1] = replace(runs[-1], start=min(at, runs[-1].start), confidence=confidence, probable=probable)
         elif not runs or runs[-1].end is None or at > runs[-1].end - _SAME_RUN:
             runs.append(Run(appliance, at, None, confidence, probable))
+
+    def _stop(self, runs: list[Run], state: ApplianceState) -> None:
+        """It does not run. What was only probable is given a few minutes, then it has not come true."""
+        run = runs[-1]
+        if not run.probable:
+            runs[-1] = replace(run, end=max(state.since or state.observed_at, run.start))
+        elif state.observed_at - run.start > _PROBABLE_FOR:
+            runs.pop()
 
     def _finish(self, appliance: str, runs: list[Run], event: ApplianceEvent) -> None:
         start = event.at - timedelta(seconds=event.duration_s or 0)

@@ -38,7 +38,7 @@ def live_changes(points: Sequence[tuple[datetime, float | None]], shown: Sequenc
     line = [[figures.local_ms(at), power_w] for at, power_w in points]
     return {
         "xAxis": {**_time_axis(), **({"min": line[0][0], "max": line[-1][0]} if line else {})},
-        "yAxis": {**_value_axis("W"), "max": round_top(max((power_w or 0.0 for _, power_w in points), default=0.0))},
+        "yAxis": _power_axis(points),
         "series": [
             {
                 "type": "line", "name": texts("power"), "data": line, "showSymbol": False, "silent": False, "sampling": "lttb",
@@ -53,7 +53,7 @@ def live_changes(points: Sequence[tuple[datetime, float | None]], shown: Sequenc
 def _band(band: Band, texts: Texts, figures: Figures) -> list[Options]:
     ink = f"var(--c{band.colour})"
     label = {
-        "show": band.lane is not None, "position": "insideTopLeft", "distance": [6, 4 + _LANE_PX * (band.lane or 0)],
+        "show": band.lane is not None, "position": [6, 6 + _LANE_PX * (band.lane or 0)],
         "color": f"var(--t{band.colour})", "fontSize": 13, "fontWeight": 500, "fontFamily": "Roboto, system-ui, sans-serif",
     }  # fmt: skip
     style = {"color": ink, "opacity": 0.14 if band.probable else 0.26}
@@ -95,7 +95,7 @@ def detail(rows: Sequence[tuple[datetime, float, float, float]], texts: Texts, f
                 "fillerColor": "var(--veil)", "showDetail": False, "handleSize": "120%", "throttle": 100,
                 "handleStyle": {"color": "var(--card)", "borderColor": "var(--accent)"}, "moveHandleSize": 6,
                 "dataBackground": {"lineStyle": {"color": "var(--ink-soft)"}, "areaStyle": {"color": "var(--ink-soft)", "opacity": 0.15}},
-                "selectedDataBackground": {"lineStyle": {"color": "var(--accent)"}, "areaStyle": {"color": "var(--accent)", "opacity": 0.2}},
+                "selectedDataBackground": {"lineStyle": {"color": "var(--accent)"}, "areaStyle": {"color": "var(--veil)"}},
             },
         ],
         "xAxis": _time_axis(),
@@ -157,11 +157,16 @@ def _time_axis() -> Options:
     }  # fmt: skip
 
 
+def _power_axis(points: Sequence[tuple[datetime, float | None]]) -> Options:
+    top_w = round_top(max((power_w or 0.0 for _, power_w in points), default=0.0))
+    return {**_value_axis("W"), "max": top_w, "interval": top_w / 4}
+
+
 def round_top(power_w: float) -> float:
-    """A round figure above a power, and never so low that the fridge fills the picture."""
-    wanted_w = max(power_w * 1.1, 400.0)
+    """A round figure above a power that four steps divide, and never so low that the fridge fills the picture."""
+    wanted_w = max(power_w * 1.15, 400.0)
     size = 10 ** math.floor(math.log10(wanted_w))
-    return next(step * size for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10) if step * size >= wanted_w)
+    return next(step * size for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10) if step * size >= wanted_w)
 
 
 def _value_axis(unit: str) -> Options:

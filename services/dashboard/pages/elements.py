@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 Handler = Callable[[], Awaitable[None] | None]
@@ -35,12 +36,24 @@ def note(element: TextElement, **attributes: str | None) -> None:
     """Set attributes, where they are others; None takes one away."""
     for key, value in attributes.items():
         name = key.rstrip("_").replace("_", "-")
-        if element.props.get(name) == value:
+        if attribute(element, name) == value:
             continue
         if value is None:
             element.props.pop(name, None)
         else:
             element.props[name] = value
+
+
+def attribute(element: TextElement, name: str) -> Any:
+    """An attribute's value; None where it is not set."""
+    properties: Any = element.props
+    return properties.get(name)
+
+
+def set_option(chart: ui.echart, options: dict[str, Any]) -> None:
+    """Change a part of a picture in the browser, without sending all of it."""
+    untyped: Any = chart
+    untyped.run_chart_method("setOption", options)
 
 
 def choice(
@@ -63,18 +76,16 @@ def choice(
     return buttons
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> Any:
-    """A table of texts; its first column heads the rows."""
-    with tag("div", classes="table-frame", tabindex="0", role="region", aria_label=caption), tag("table") as element:
-        if caption:
-            tag("caption", caption, "visually-hidden")
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[dict[str, str]]) -> None:
+    """A table of texts; its first column heads the rows, each with the attributes of `marks`."""
+    with tag("div", classes="table-frame", tabindex="0", role="region", aria_label=caption), tag("table"):
+        tag("caption", caption, "visually-hidden")
         with tag("thead"), tag("tr"):
             for header in headers:
                 tag("th", header, scope="col")
         with tag("tbody"):
-            for first, *others in rows:
+            for (first, *others), mark in zip(rows, marks, strict=True):
                 with tag("tr"):
-                    tag("th", first, scope="row")
+                    tag("th", first, "status", scope="row", **mark)
                     for cell in others:
                         tag("td", cell)
-    return element

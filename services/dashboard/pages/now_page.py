@@ -11,7 +11,7 @@ from hems.contracts.relays import Level
 from services.dashboard.domain.bands import Band, bands
 from services.dashboard.domain.now import AlertRow, DemandCard, Now, RunningCard, SwitchRow, Tile
 from services.dashboard.pages import charts
-from services.dashboard.pages.elements import Handler, button, choice, note, put, tag
+from services.dashboard.pages.elements import Handler, attribute, button, choice, note, put, set_option, tag
 from services.dashboard.pages.shell import Frame
 
 _DEFAULT_SPAN_S = 3_600
@@ -34,8 +34,8 @@ class NowPage:
         self._drawn_at_s = 0.0
         self._spoken_at_s = 0.0
         self._tiles: dict[str, dict[str, TextElement]] = {}
-        self._running: dict[str, dict[str, TextElement]] = {}
-        self._switches: dict[str, dict[str, TextElement]] = {}
+        self._running: dict[str, dict[str, TextElement]] | None = None
+        self._switches: dict[str, dict[str, TextElement]] | None = None
         self._leases: dict[str, str] = {}
         self._draw()
 
@@ -71,7 +71,7 @@ class NowPage:
             self._tile_row = tag("div", classes="tiles")
         with tag("section", classes="card line-card", aria_label=text("chart_live")):
             with tag("div", classes="card-head"):
-                self._line_title = tag("h2", text("live", span=text(f"span_{self._span_s}")))
+                self._line_title = tag("h2", text(f"live_{self._span_s}"))
                 choice(text("span"), [(span, text(f"span_{span}")) for span in _SPANS], str(self._span_s), self._pick_span)
             self._chart = ui.echart(charts.live([], [], text, self._frame.figures), renderer="svg").classes("chart chart-live")
             self._chart.props["role"] = "img"
@@ -138,7 +138,7 @@ class NowPage:
             return
         self._drawn_at_s, self._bands = time.monotonic(), shown
         points = desk.home.traces[self._span_s].points(now)
-        self._chart.run_chart_method("setOption", charts.live_changes(points, shown, self._frame.texts, figures))
+        set_option(self._chart, charts.live_changes(points, shown, self._frame.texts, figures))
         if news:
             self._list_runs(shown)
 
@@ -155,18 +155,19 @@ class NowPage:
     def _pick_span(self, span: str) -> None:
         self._span_s = int(span)
         self._drawn_at_s, self._bands = 0.0, []
-        put(self._line_title, self._frame.texts("live", span=self._frame.texts(f"span_{span}")))
+        put(self._line_title, self._frame.texts(f"live_{self._span_s}"))
         self._refresh_line()
 
     def _refresh_running(self, picture: Now) -> None:
-        if list(self._running) != [card.appliance for card in picture.running]:
+        drawn = self._running
+        if drawn is None or list(drawn) != [card.appliance for card in picture.running]:
             self._running_list.clear()
             with self._running_list:
-                self._running = {card.appliance: self._draw_running(card) for card in picture.running}
+                drawn = self._running = {card.appliance: self._draw_running(card) for card in picture.running}
                 if not picture.running:
                     tag("li", self._frame.texts("nothing_runs"), "soft")
         for card in picture.running:
-            parts = self._running[card.appliance]
+            parts = drawn[card.appliance]
             put(parts["power"], card.power)
             put(parts["since"], card.since)
             put(parts["more"], " · ".join(filter(None, (card.confidence, card.today))))
@@ -182,14 +183,15 @@ class NowPage:
             return {"since": since, "more": more, "power": tag("p", card.power, "figure")}
 
     def _refresh_switches(self, rows: tuple[SwitchRow, ...]) -> None:
-        if list(self._switches) != [row.relay for row in rows]:
+        drawn = self._switches
+        if drawn is None or list(drawn) != [row.relay for row in rows]:
             self._switch_list.clear()
             with self._switch_list:
-                self._switches = {row.relay: self._draw_switch(row) for row in rows}
+                drawn = self._switches = {row.relay: self._draw_switch(row) for row in rows}
                 if not rows:
                     tag("li", self._frame.texts("no_switches"), "soft")
         for row in rows:
-            parts = self._switches[row.relay]
+            parts = drawn[row.relay]
             note(parts["switch"], aria_checked=str(row.on).lower(), aria_busy="true" if row.outcome == "asked" else None)
             put(parts["state"], f"{row.state} · {row.detail}")
             put(parts["said"], row.said)
@@ -199,8 +201,7 @@ class NowPage:
         text = self._frame.texts
 
         async def press() -> None:
-            current = self._switches[row.relay]["switch"].props.get("aria-checked") == "true"
-            wanted: Level = "OFF" if current else "ON"
+            wanted: Level = "OFF" if attribute(switch, "aria-checked") == "true" else "ON"
             lease = self._leases.get(row.relay, "always")
             await self._frame.desk.switch(row.relay, wanted, None if lease == "always" else float(lease))
 
