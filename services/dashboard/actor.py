@@ -49,7 +49,9 @@ from services.dashboard.domain.answers import Unanswered
 from services.dashboard.domain.figures import Figures
 from services.dashboard.remembering import remember, sums_of_today
 
-_TICK_S = 0.1
+_SPACING_S = 0.1
+_TICK_S = 0.25
+_TICKS_STILL = 20
 _TODAY_EVERY_S = 300.0
 _RETRY_S = 5.0
 
@@ -87,6 +89,7 @@ class Dashboard:
         self._figures = figures
         self._desk = Desk(context)
         self._home = self._desk.home
+        self._first_connected = asyncio.Event()
         self._log: Log = structlog.get_logger()
 
     @property
@@ -132,21 +135,23 @@ class Dashboard:
             self._desk.changed.clear()
             await self._site.refresh()
             self._context.health.work("refreshes")
-            await asyncio.sleep(_TICK_S)  # at most ten times a second; the first change is shown at once
+            await asyncio.sleep(_SPACING_S)  # at most ten times a second; the first change is shown at once
 
     async def _tick(self) -> None:
         """What changes without a message: the connection, answers that don't come, ages."""
-        seconds = 0
+        ticks = 0
         while True:
-            await asyncio.sleep(0.5)
-            seconds += 1
-            connected = self._context.connected
-            if connected != self._home.connected or self._desk.switching.expire(time.monotonic()) or seconds % 10 == 0:
+            connected, ticks = self._context.connected, ticks + 1
+            if connected != self._home.connected or self._desk.switching.expire(time.monotonic()) or ticks % _TICKS_STILL == 0:
                 self._home.connected = connected
                 self._desk.changed.set()
+            if connected:
+                self._first_connected.set()
+            await asyncio.sleep(_TICK_S)
 
     async def _remember(self) -> None:
         """Once the recorder answers, put what was before this start behind what comes live."""
+        await self._first_connected.wait()
         while True:
             with contextlib.suppress(Unanswered):
                 await remember(self._desk)
@@ -156,6 +161,7 @@ class Dashboard:
             await asyncio.sleep(_RETRY_S)
 
     async def _sum_today(self) -> None:
+        await self._first_connected.wait()
         while True:
             wait_s = _TODAY_EVERY_S
             try:

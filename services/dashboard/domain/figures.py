@@ -88,7 +88,9 @@ def duration(seconds: float) -> str:
 
 
 def percent(part: float) -> str:
-    """`0.126` is "13 %"."""
+    """`0.126` is "13 %"; something that is not nothing is at least "<1 %"."""
+    if 0 < part < 0.005:
+        return "<1 %"
     return f"{part * 100:.0f} %"
 
 

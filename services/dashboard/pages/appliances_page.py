@@ -74,9 +74,11 @@ class AppliancesPage:
             if portrait.habit is not None:
                 figure = tag("figure", classes="signature")
                 ui.timer(0, self._signature_drawer(figure, name, portrait.habit.last), once=True)
+            running = (state := self._frame.desk.home.appliances.get(name)) is not None and state.running
+            with tag("div", classes="actions") as actions:
+                pass
             said = tag("p", "", "said", role="status")
-            with tag("div", classes="actions"):
-                running = (state := self._frame.desk.home.appliances.get(name)) is not None and state.running
+            with actions:
                 for verdict in ("wrong", "off" if running else "on"):
                     key = f"label_{verdict}"
                     button(text(key), self._labeller(name, verdict, said), "button quiet", aria_label=f"{text.name(name)}: {text(key)}")

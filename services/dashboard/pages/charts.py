@@ -99,7 +99,7 @@ def detail(rows: Sequence[tuple[datetime, float, float, float]], texts: Texts, f
             },
         ],
         "xAxis": _time_axis(),
-        "yAxis": _value_axis("W"),
+        "yAxis": _watts(),
         "series": detail_series(rows, texts, figures),
     }  # fmt: skip
 
@@ -159,7 +159,7 @@ def _time_axis() -> Options:
 
 def _power_axis(points: Sequence[tuple[datetime, float | None]]) -> Options:
     top_w = round_top(max((power_w or 0.0 for _, power_w in points), default=0.0))
-    return {**_value_axis("W"), "max": top_w, "interval": top_w / 4}
+    return {**_watts(), "max": top_w, "interval": top_w / 4}
 
 
 def round_top(power_w: float) -> float:
@@ -167,6 +167,10 @@ def round_top(power_w: float) -> float:
     wanted_w = max(power_w * 1.15, 400.0)
     size = 10 ** math.floor(math.log10(wanted_w))
     return next(step * size for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10) if step * size >= wanted_w)
+
+
+def _watts() -> Options:
+    return {**_value_axis(""), "axisLabel": {**_LABEL, "formatter": "{value} W"}}
 
 
 def _value_axis(unit: str) -> Options:
