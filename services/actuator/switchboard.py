@@ -18,7 +18,7 @@ from hems.contracts.catalog import ALERT
 from hems.contracts.relays import Level, RelayResult, RelayState, Source
 from services.actuator.domain.admission import Instant, Request, TrustedTime
 from services.actuator.domain.audit import Entry, Event
-from services.actuator.domain.relay import Answer, Change, Relay, wall_time_of
+from services.actuator.domain.relay import Answer, Change, Checkpoint, Relay, wall_time_of
 from services.actuator.domain.rules import RelayRules
 from services.actuator.journal import Journal, Record
 from services.actuator.voice import Voice
@@ -120,10 +120,11 @@ class Switchboard:
         """Carry out a command, or refuse it, and answer it; True where it was accepted."""
         self._context.health.work("commands")
         relay = self.relays[name]
+        before = relay.checkpoint()
         answer = relay.command(request, self._instant(request.source))
         if relay.level == relay.rules.safe and request.command.state != "TOGGLE":
             self._drive(name)  # safety does not wait for the disk
-        return self._finish(name, request, answer)
+        return self._finish(name, request, answer, before)
 
     def refuse(self, name: str, source: Source, command_id: str | None, reason: str) -> None:
         """Answer a command that is not followed, and write that down."""
@@ -209,24 +210,26 @@ class Switchboard:
             self.note(name, "switched", state=rules.safe, reason="the actuator has started anew")
         self._write(name, None, _NOTHING_ASKED, durable=False)
 
-    def _finish(self, name: str, request: Request | None, answer: Answer) -> bool:
+    def _finish(self, name: str, request: Request | None, answer: Answer, before: Checkpoint | None = None) -> bool:
         """Journal, pin, answer: in this order for what leaves safety; a pin that is safe already stands."""
         relay = self.relays[name]
         changes = relay.take_changes()
         written = self._write(name, request, answer, durable=bool(changes)) if changes or answer.accepted else True
-        safe = relay.level == relay.rules.safe
-        fault = self._drive(name) if written or safe else "the journal can't be written; free some disk space"
-        if fault is not None and not safe:
-            self._give_up(name, request)
-            answer, changes, written = Answer(accepted=False, reason=f"it stays safe: {fault}"), [], False
+        leaves = relay.level != relay.rules.safe and self._pins.get(name) != relay.level
+        fault = self._drive(name) if written or not leaves else "the journal can't be written; free some disk space"
+        if fault is not None and leaves:
+            self._give_up(name, request, before)
+            answer, changes, written = Answer(accepted=False, reason=f"it can't be done: {fault}"), [], False
         self._tell(name, request, answer, changes, answered=written and bool(changes))
         return answer.accepted
 
-    def _give_up(self, name: str, request: Request | None) -> None:
+    def _give_up(self, name: str, request: Request | None, before: Checkpoint | None) -> None:
         relay = self.relays[name]
-        relay.stop("it could not be done", self._clocks.monotonic())
-        relay.forget(request.command.id if request else None)
-        relay.take_changes()
+        if before is not None and request is not None:
+            relay.undo(before, request.command.id)
+        else:
+            relay.stop("it could not be done", self._clocks.monotonic())
+            relay.take_changes()
         self._drive(name)
 
     def _tell(self, name: str, request: Request | None, answer: Answer, changes: Sequence[Change], *, answered: bool) -> None:

@@ -1,8 +1,10 @@
 """One relay: which commands it follows, and what its own timers do."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from hems.contracts.relays import Level, Source
 from services.actuator.domain.admission import Instant, Request, refusal
@@ -37,6 +39,18 @@ class Hold:
     source: Source
     since_s: float
     until_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a command changes in a relay."""
+
+    values: Mapping[str, Any]
+
+
+_UNDONE = (
+    "level", "target", "hold", "_changed_s", "_switched_s", "_away_used_s", "_newest_issued", "_person_until_s", "_last_unleased",
+)  # fmt: skip
 
 
 class Relay:
@@ -125,8 +139,14 @@ class Relay:
             self.target = level
             self._switch(Change(level, None, "switched at the device itself"), now_s)
 
-    def forget(self, command_id: str | None) -> None:
-        """A command could not be done: the same id may come again."""
+    def checkpoint(self) -> Checkpoint:
+        """Where it stands, to come back to if a command can't be done."""
+        return Checkpoint({name: getattr(self, name) for name in _UNDONE})
+
+    def undo(self, to: Checkpoint, command_id: str | None) -> None:
+        """A command could not be done: all is as before, and the same id may come again."""
+        vars(self).update(to.values)
+        self._changes = []
         if command_id is not None:
             self._ids.forget(command_id)
 
@@ -189,7 +209,7 @@ class Relay:
         from_s = self._broker_heard_s + longest_s
         if hold is None or hold.until_s is None or hold.source == _LOCAL:
             return from_s
-        return min(from_s, self._controller_heard_s[hold.source] + min(longest_s, hold.until_s - hold.since_s))
+        return min(from_s, self._controller_heard_s.get(hold.source, hold.since_s) + min(longest_s, hold.until_s - hold.since_s))
 
     def _out_of_order(self, request: Request) -> str | None:
         issued_at, newest = request.command.issued_at, self._newest_issued.get(request.source)
@@ -225,7 +245,7 @@ class Relay:
         issued_at = request.command.issued_at or (now.wall if now.wall_known else None)
         newest = self._newest_issued.get(request.source)
         if issued_at is not None and (newest is None or issued_at > newest):
-            self._newest_issued[request.source] = issued_at
+            self._newest_issued = {**self._newest_issued, request.source: issued_at}
 
     def _deferral(self, now_s: float) -> str | None:
         if self.target == self.level:

@@ -45,7 +45,7 @@ class RelayRules:
     rest_s: float = 60.0
     max_switches_per_hour: int = 60
     silent_after_s: float | None = None
-    person_holds_s: float = 3_600.0
+    person_holds_s: float = 60.0
     allow: frozenset[Source] = frozenset({"local"})
 
 
