@@ -15,10 +15,11 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 
 def still_cancelled() -> None:
-    """Call after a failure of a task group whose body has no end of its own: ends the task if it was to be cancelled.
+    """Ends a task whose cancellation was lost on its way, which would go on for ever.
 
-    A task group that fails while its task is cancelled raises its failures alone (until Python 3.13): a loop around it
-    would go on for ever.
+    Call it after a failure of a task group whose body has no end of its own: one that fails while its task is cancelled
+    raises its failures alone (until Python 3.13). And after `asyncio.wait_for`, which aiomqtt waits with: where the
+    cancellation comes together with the answer, it returns the answer alone (until Python 3.12).
 
     Raises:
         asyncio.CancelledError: the task was cancelled meanwhile.

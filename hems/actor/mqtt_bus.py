@@ -13,6 +13,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hems.actor.bus import Bus, Delivery, Disconnected, Session
 from hems.actor.configuration import ConfigurationError, Mistake
+from hems.actor.failures import still_cancelled
 from hems.actor.paho_access import PahoClient
 from hems.actor.settings import BrokerSettings
 from hems.contracts.topic import Qos
@@ -39,6 +40,7 @@ class MqttBus:
         options = SubscribeOptions(qos=qos, retainAsPublished=as_published)
         try:
             await (self._client.subscribe(topic_filter, options=options) if self._version_5 else self._client.subscribe(topic_filter, qos))
+            still_cancelled()
         except aiomqtt.MqttError as error:
             raise Disconnected(str(error)) from None
 
@@ -69,6 +71,7 @@ class MqttBroker:
         client = self._client(session)
         try:
             await client.__aenter__()
+            still_cancelled()
         except (aiomqtt.MqttError, OSError) as error:
             client.drop()
             raise Disconnected(f"{self._settings.host}:{self._settings.port}: {error}") from None

@@ -159,3 +159,26 @@ async def test_connections_leave_nothing_behind(shared_mosquitto: RealBroker) ->
             await connect("nobody", number)
     await asyncio.sleep(0.05)
     assert (open_files(), len(asyncio.all_tasks())) == (before, tasks)
+
+
+@pytest.mark.parametrize("answer", ["_on_connect", "_on_subscribe"])
+async def test_a_cancellation_that_comes_with_an_answer_is_not_lost(
+    shared_mosquitto: RealBroker, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Asked to stop at the very moment at which the broker answers, a service stops."""
+
+    async def connect() -> None:
+        async with as_user(shared_mosquitto, "client").connect(Session(f"lost{answer}")) as bus:
+            await bus.subscribe("hems/lost/mains", 1)
+            await asyncio.sleep(0.3)
+
+    task = asyncio.create_task(connect())
+    take = getattr(PahoClient, answer)
+
+    def take_and_cancel(client: PahoClient, *given: Any) -> None:
+        take(client, *given)
+        task.cancel()
+
+    monkeypatch.setattr(PahoClient, answer, take_and_cancel)
+    await asyncio.wait((task,))
+    assert task.cancelled()
