@@ -193,7 +193,7 @@ class SilentSettings(RuleSettings):
     kind: ClassVar[type[Rule]] = Silent
 
     when: Literal["silent"]
-    longer_than: Duration = timedelta(minutes=15)
+    longer_than: Duration = timedelta(minutes=30)
     services: Annotated[frozenset[Identifier] | None, Field(description="all of them where absent")] = None
     useful_for: Duration = timedelta(hours=12)
     text: str = "{what} {news}."
@@ -292,7 +292,7 @@ DEFAULT_RULES: Mapping[str, Mapping[str, Any]] = {
     "daily_budget": {"when": "budget", "period": "day", "at_most": 2},
     "weekly_budget": {"when": "budget", "period": "week", "at_most": 2},
     "monthly_budget": {"when": "budget", "period": "month", "at_most": 2},
-    "silence": {"when": "silent", "at_most": 6},
+    "silence": {"when": "silent", "longer_than": "30min", "at_most": 4},
     "relays": {"when": "relay", "at_most": 3},
     "demand": {"when": "demand", "at_most": 6},
     "alerts": {"when": "alert", "at_most": 6},

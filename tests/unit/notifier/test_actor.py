@@ -323,12 +323,12 @@ async def say_healthy(stage: Stage, *services: str) -> None:
 
 
 async def test_a_silent_meter_and_its_return_are_told(tmp_path: Path) -> None:
-    """Once after fifteen minutes, and once when it is heard again, across a restart of the notifier."""
+    """Once after half an hour, and once when it is heard again, across a restart of the notifier."""
     channel, clock = FakeChannel(), ManualClock()
     reading = Mains(measured_at=clock.now(), power_w=200, quality="measured")
     async with notifier(tmp_path, LISTENING, channel, clock=clock) as stage:
         await stage.tell(MAINS, reading, retain=True)
-        for _ in range(20):
+        for _ in range(35):
             await stage.clock.advance(60)
             await say_healthy(stage)
     async with notifier(tmp_path, LISTENING, channel, clock=clock) as stage:
@@ -338,7 +338,7 @@ async def test_a_silent_meter_and_its_return_are_told(tmp_path: Path) -> None:
             await stage.clock.advance(60)
         await stage.tell(MAINS, reading.model_copy(update={"measured_at": clock.now()}), retain=True)
         await stage.clock.advance(GATHER_S)
-    assert channel.texts == ["The meter has been silent since 07:00.", "The meter is heard again after 40 min."]
+    assert channel.texts == ["The meter has been silent since 07:00.", "The meter is heard again after 55 min."]
 
 
 async def test_a_service_that_is_gone_is_told(tmp_path: Path) -> None:
@@ -348,14 +348,14 @@ async def test_a_service_that_is_gone_is_told(tmp_path: Path) -> None:
         await stage.tell(SERVICE_STATUS, ServiceStatus(online=False), retain=True, service="dashboard")
         await stage.tell(SERVICE_STATUS, ServiceStatus(online=True), retain=True, service="recorder")
         await stage.tell(SERVICE_STATUS, ServiceStatus(online=False), retain=True, service="recorder")
-        for _ in range(20):
+        for _ in range(35):
             await stage.tell(MAINS, Mains(measured_at=stage.clock.now(), power_w=200, quality="measured"), retain=True)
             await say_healthy(stage)
             await stage.clock.advance(60)
         await stage.tell(SERVICE_STATUS, ServiceStatus(online=True), retain=True, service="recorder")
         await say_healthy(stage, "recorder")
         await stage.clock.advance(GATHER_S)
-    assert channel.texts == ["The service recorder has been silent since 07:00.", "The service recorder is heard again after 20 min."]
+    assert channel.texts == ["The service recorder has been silent since 07:00.", "The service recorder is heard again after 35 min."]
 
 
 async def test_while_the_broker_is_away_nobody_else_is_blamed(tmp_path: Path) -> None:
@@ -408,7 +408,7 @@ async def test_an_alert_of_the_sensor_and_the_meters_silence_are_one_thing(tmp_p
     channel = FakeChannel()
     async with notifier(tmp_path, LISTENING, channel) as stage:
         await stage.tell(ALERT, alert(stage.clock.now(), rule="sensor.silent"))
-        for _ in range(30):
+        for _ in range(40):
             await say_healthy(stage)
             await stage.clock.advance(60)
         await stage.tell(ALERT, alert(stage.clock.now(), "info", "sensor.recovered", "a2"))

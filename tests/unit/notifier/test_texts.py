@@ -26,7 +26,7 @@ def test_plain_text_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("“Küche” – fertig…", '"Küche" - fertig...'),
+        ("“Küche” – fertig…", '"Küche" - fertig...'),  # noqa: RUF001
         ("Lampe à 5 €", "Lampe à 5 €"),
         ("naïve façade ½ Ł", "naive facade 1/2 ?"),
         ("☃ zero\u200bwidth\x07", "? zerowidth"),
