@@ -15,9 +15,9 @@ setup: ## Prepare for use and development; the program is then .venv/bin/hems
 	$(PREPARE) dev
 	@echo "Ready: \`make run\` shows a recorded home, \`.venv/bin/hems --help\` what else there is."
 
-run: ## Show a recorded home live; SPEED=20 times as fast, MQTT_PORT=18883, HOME_ID=home
+run: ## Show a recorded home live; SPEED=20 times as fast, PORT=8080, MQTT_PORT=18883, HOME_ID=home
 	$(PREPARE) run
-	@exec $(ENV)/hems up --demo $(if $(SPEED),--speed $(SPEED)) $(if $(MQTT_PORT),--port $(MQTT_PORT)) $(if $(HOME_ID),--home $(HOME_ID))
+	@exec $(ENV)/hems up --demo $(if $(SPEED),--speed $(SPEED)) $(if $(PORT),--page-port $(PORT)) $(if $(MQTT_PORT),--port $(MQTT_PORT)) $(if $(HOME_ID),--home $(HOME_ID))
 
 test: ## Run the tests, a few minutes; ARGS="-k sensor" picks some
 	$(PREPARE) dev

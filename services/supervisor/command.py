@@ -23,19 +23,29 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright
 @click.option("--demo", is_flag=True, help="Play the recorded home that ships with hems, with nothing connected.")
 @click.option("--speed", type=click.FloatRange(min=0.1, max=1_000), default=20.0, show_default=True, help="How fast the demo's time runs.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="The broker's port; for the demo, the next free one if it is taken.")
+@click.option("--page-port", type=click.IntRange(1, 65_535), help="The demo's page, or the next free port if it is taken.  [default: 8080]")
 @click.option("--home", help="The home's id, in every topic.")
 @click.option("--watch/--no-watch", default=None, help="Show the home in the terminal.  [default: only for the demo]")
 @click.option(
     "--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("var"), show_default=True, help="Where state is kept."
 )
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The configuration.  [default: hems.yaml, if there is one]")
-def up(demo: bool, speed: float, port: int | None, home: str | None, watch: bool | None, directory: Path, config: Path | None) -> None:
+def up(
+    demo: bool,
+    speed: float,
+    port: int | None,
+    page_port: int | None,
+    home: str | None,
+    watch: bool | None,
+    directory: Path,
+    config: Path | None,
+) -> None:
     """Start the broker and all services, and keep them up until Ctrl-C.
 
     Example: hems up --demo --speed 60
     """
     try:
-        plan = decide(Wishes(directory, demo, speed, port, home, config))
+        plan = decide(Wishes(directory, demo, speed, port, page_port, home, config))
         with only_one(plan.workspace.directory.with_name(f"{plan.workspace.directory.name}.lock")):
             _start(plan, watch=sys.stdout.isatty() and (demo if watch is None else watch))
     except (ConfigurationError, BrokerNotFound, BrokerFailed, RecordingUnreadable, Occupied, OSError) as error:

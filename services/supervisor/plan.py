@@ -13,6 +13,8 @@ from services.supervisor.workspace import Workspace, free_port
 DEMO_CONFIGURATION = Path(__file__).with_name("demo.yaml")
 """The demo never reads a person's own `hems.yaml`: it must not switch what is wired there."""
 
+DEMO_PAGE_PORT = 8080
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -22,6 +24,7 @@ class Wishes:
     demo: bool = False
     speed: float = 20.0
     port: int | None = None
+    page_port: int | None = None
     home: str | None = None
     configuration: Path | None = None
 
@@ -43,6 +46,12 @@ class Plan:
         """Where a person's own MQTT client finds what it needs."""
         directory = self.workspace.directory
         return (directory.parent if self.demo else directory) / "mqtt.env"
+
+    @property
+    def page(self) -> str | None:
+        """Where the demo's page is, if one is served."""
+        port = self.environment.get("HEMS_DASHBOARD__PORT")
+        return f"http://127.0.0.1:{port}" if port and "dashboard" in self.services else None
 
     @property
     def meter_link(self) -> Path:
@@ -98,5 +107,8 @@ def _with_environment(plan: Plan, wishes: Wishes) -> Plan:
             "HEMS_SENSOR__METER__PORT": str(plan.meter_link),
             "HEMS_SENSOR__VOLTAGE__PORT": str(plan.voltage_link),
             "HEMS_CLOCK__RATE": str(wishes.speed),
+            "HEMS_DASHBOARD__HOST": "127.0.0.1",
+            "HEMS_DASHBOARD__PORT": str(free_port("127.0.0.1", wishes.page_port or DEMO_PAGE_PORT)),
+            "HEMS_DASHBOARD__DEMO": "true",
         }
     return Plan(plan.workspace, plan.home, plan.broker, plan.services, plan.own_broker, plan.demo, environment)
