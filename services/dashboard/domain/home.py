@@ -81,7 +81,7 @@ class Home:
 
     def see_event(self, appliance: str, event: ApplianceEvent) -> bool:
         """Take an event; False where it was told before."""
-        return _room(self.appliances, appliance) and self.runs.see_event(appliance, event)
+        return self.runs.see_event(appliance, event)
 
     def see_energy_of(self, appliance: str, energy: Energy) -> None:
         """Take an appliance's counters."""

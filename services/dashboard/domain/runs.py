@@ -13,6 +13,9 @@ from hems.contracts.appliances import ApplianceEvent, ApplianceState
 _KEPT_FOR = timedelta(hours=26)
 _SAME_RUN = timedelta(seconds=90)
 _PROBABLE_FOR = timedelta(minutes=5)
+_MOST_NAMES = 64
+_MOST_RUNS = 500
+_MOST_EVENTS = 5_000
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,12 @@ class Runs:
 
     def see_event(self, appliance: str, event: ApplianceEvent) -> bool:
         """Take an event; False where it was told before."""
-        if event.id in self._seen:
+        runs = self._of(appliance)
+        if event.id in self._seen or runs is None:
             return False
         self._seen[event.id] = event.at
-        runs = self._runs.setdefault(appliance, [])
+        if len(self._seen) > _MOST_EVENTS:
+            del self._seen[next(iter(self._seen))]
         if event.kind == "finished":
             self._finish(appliance, runs, event)
         else:
@@ -53,7 +58,9 @@ class Runs:
 
     def see_state(self, appliance: str, state: ApplianceState) -> None:
         """A state tells of runs that began before this page listened, and of ends that were not announced."""
-        runs = self._runs.setdefault(appliance, [])
+        runs = self._of(appliance)
+        if runs is None:
+            return
         if state.running:
             self._start(appliance, runs, state.since or state.observed_at, state.confidence, probable=False, only_if_none=True)
         elif runs and runs[-1].end is None:
@@ -66,6 +73,14 @@ class Runs:
         self._seen = {identity: at for identity, at in self._seen.items() if at > now - _KEPT_FOR}
         found = [run for runs in self._runs.values() for run in runs if (run.end or now) > oldest and run.start < now]
         return sorted(found, key=lambda run: (run.start, run.appliance))
+
+    def _of(self, appliance: str) -> list[Run] | None:
+        """Its runs; None for names beyond what a home has: who may write topics could fill the memory."""
+        if appliance not in self._runs and len(self._runs) >= _MOST_NAMES:
+            return None
+        runs = self._runs.setdefault(appliance, [])
+        del runs[:-_MOST_RUNS]
+        return runs
 
     def _start(
         self, appliance: str, runs: list[Run], at: datetime, confidence: float, *, probable: bool, only_if_none: bool = False
