@@ -5,9 +5,6 @@ same run, for comparison.
 """
 
 import asyncio
-import contextlib
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -67,13 +64,12 @@ async def measure(days: int, folder: Path) -> None:
         say("size", f"{_size(folder) / 1e6:,.0f} MB", f"{_size(folder) / rows:.1f} bytes a row, roll-ups included")
         await live(opened, days)
         await answers(opened, days, folder)
-        memory_mb = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")) / 1_024
-        say("memory, with numpy and DuckDB loaded", f"{memory_mb:,.0f} MB", "the service's own is in bench for all services")
+        say("memory, with numpy and DuckDB loaded", f"{_most_memory_mb():,.0f} MB", "")
         await thinned(opened, days, folder)
 
 
 async def live(opened: OpenHistory, days: int) -> None:
-    """A backlog as the broker hands it out, and an hour of bytes as they come: 20 rows a commit, and a row each 3 s with a commit each 5 s."""
+    """A backlog as the broker hands it out, 20 rows a commit, and the bytes of an hour as it comes, two rows a commit."""
     rows = readings(days)
     began_s = time.perf_counter()
     for start in range(0, 10_000, _LIVE):
@@ -97,16 +93,18 @@ async def answers(opened: OpenHistory, days: int, folder: Path) -> None:
     end = _START + timedelta(days=days)
     year = HistoryQuery(id="y", client="bench", what="energy", start=_START, end=end, resolution="1d")
     last = HistoryQuery(id="d", client="bench", what="mains", start=end - timedelta(days=2), end=end - timedelta(days=1), resolution="raw")
-    bars = (
-        f"SELECT at_us // 86400000000 AS day, sum((power_mw + following) / 2.0 * least(gap_us, 60000000)) / 3.6e15 FROM (SELECT at_us, power_mw,"
-        f" lead(power_mw) OVER w AS following, lead(at_us) OVER w - at_us AS gap_us FROM '{parquet}' WINDOW w AS (ORDER BY at_us))"
-        " GROUP BY day ORDER BY day"
-    )
+    bars = f"""
+        SELECT at_us // 86400000000 AS day, sum((power_mw + following) / 2.0 * least(gap_us, 60000000)) / 3.6e15
+        FROM (
+            SELECT at_us, power_mw, lead(power_mw) OVER w AS following, lead(at_us) OVER w - at_us AS gap_us
+            FROM '{parquet}' WINDOW w AS (ORDER BY at_us)
+        ) GROUP BY day ORDER BY day
+    """  # noqa: S608 - our own file
     first_us, width_us = microseconds(last.start), 86_400
-    thin = (
-        f"SELECT (at_us - {first_us}) // {width_us * 1_000} AS slot, avg(power_mw), min(power_mw), max(power_mw) FROM '{parquet}'"
-        f" WHERE at_us >= {first_us} AND at_us < {microseconds(last.end)} GROUP BY slot ORDER BY slot"
-    )
+    thin = f"""
+        SELECT (at_us - {first_us}) // {width_us * 1_000} AS slot, avg(power_mw), min(power_mw), max(power_mw)
+        FROM '{parquet}' WHERE at_us >= {first_us} AND at_us < {microseconds(last.end)} GROUP BY slot ORDER BY slot
+    """  # noqa: S608 - our own file
     for name, query, sql in (("a year's daily bars", year, bars), ("a day thinned to 1,000 points", last, thin)):
         ours_ms = await timed(lambda query=query: _answered(opened, query))
         theirs_ms = await timed(lambda sql=sql: _fetched(database, sql))
@@ -169,6 +167,11 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("history.db*"))
 
 
+def _most_memory_mb() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1_024
+
+
 def _written_bytes() -> int:
     return next(int(line.split()[1]) for line in Path("/proc/self/io").read_text().splitlines() if line.startswith("wchar"))
 
@@ -182,11 +185,8 @@ def say(what: str, figure: str, note: str) -> None:
 @click.option("--days", type=click.IntRange(3, 3_660), default=365, show_default=True)
 def main(days: int) -> None:
     """Measure the recorder's history over some days at a reading each 3 s."""
-    with contextlib.suppress(AttributeError):
-        os.nice(0)
     with tempfile.TemporaryDirectory(prefix="hems-bench-") as folder:
         asyncio.run(measure(days, Path(folder)))
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

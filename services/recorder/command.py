@@ -115,7 +115,7 @@ async def import_(device: str | None, time_zone: str | None, file: Path) -> None
         count = 0
         for batch in read_file(file, ZoneInfo(time_zone) if time_zone else place.zone, device, refusals):
             if not count:
-                await opened.history.begin_import(min(row.at_us for row in batch))
+                await _begin_import(place, opened, min(row.at_us for row in batch))
             await opened.history.record(batch)
             count += len(batch)
         await opened.history.count_all()
@@ -124,6 +124,12 @@ async def import_(device: str | None, time_zone: str | None, file: Path) -> None
             click.echo(f"  {sample}", err=True)
 
     await place.with_history(work)
+
+
+async def _begin_import(place: Place, opened: OpenHistory, first_us: int) -> None:
+    if not opened.history.pricing.versions:
+        await opened.history.start(place.tariff, 0)
+    await opened.history.begin_import(first_us)
 
 
 @click.command()

@@ -52,6 +52,8 @@ async def opened(url: str, *, check: bool = True) -> AsyncGenerator[Database]:
         Unusable: a newer version wrote it.
     """
     path = sqlite_path(url)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
     aside = await asyncio.to_thread(_checked, path) if path and check else None
     writer, reader = _engine(url, writes=True), _engine(url, writes=False)
     try:
@@ -152,7 +154,6 @@ def _tune_sqlite(engine: AsyncEngine, *, writes: bool) -> None:
 
 def _checked(path: Path) -> Path | None:
     """Set a damaged file aside; returns where it went."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return None
     try:

@@ -240,10 +240,10 @@ async def test_thinning_takes_readings_and_leaves_sums(place: Place) -> None:
 
 
 async def test_a_chart_keeps_every_peak(place: Place) -> None:
-    """A day at a reading each 3 s, thinned to 100 points, still shows the highest and the lowest, and its mean."""
-    rows = steady(86_400, 500)
+    """A day at a reading each 10 s, thinned to 100 points, still shows the highest and the lowest, and its mean."""
+    rows = steady(86_400, 500, every_s=10)
     rows[1_234] = MainsRow(rows[1_234].at_us, 9_999_000)
-    rows[23_456] = MainsRow(rows[23_456].at_us, 1_000)
+    rows[5_678] = MainsRow(rows[5_678].at_us, 1_000)
     async with place.opened() as opened:
         await opened.history.record(rows)
         points = await ask(opened, "mains", points=100)
@@ -252,7 +252,7 @@ async def test_a_chart_keeps_every_peak(place: Place) -> None:
         assert min(point[2] for point in points if isinstance(point[2], float)) == 1
         coarse = await ask(opened, "mains", resolution="15min", points=50)
         assert max(point[3] for point in coarse if isinstance(point[3], float)) == 9_999
-        assert sum(point[4] for point in coarse if isinstance(point[4], float)) == pytest.approx(12.0, abs=0.02)
+        assert sum(point[4] for point in coarse if isinstance(point[4], float)) == pytest.approx(12.0, abs=0.05)
 
 
 async def test_states_without_a_time_are_kept_when_they_change(place: Place) -> None:

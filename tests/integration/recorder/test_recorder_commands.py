@@ -1,0 +1,149 @@
+"""The commands of the history."""
+
+import contextlib
+import csv
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
+import pytest
+from click.testing import CliRunner, Result
+
+from services.recorder import command
+from services.recorder.database import only_user
+
+START = datetime(2025, 1, 6, 7, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a hems.yaml, which the commands find."""
+    (tmp_path / "hems.yaml").write_text("recorder: {tariff: {kind: flat, per_kwh: 0.3, standing_charge_per_day: 0.5}}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEMS_STORAGE__DIRECTORY", str(tmp_path / "var"))
+    monkeypatch.delenv("HEMS_CONFIG", raising=False)
+    return tmp_path
+
+
+def _run(name: Any, *arguments: str, status: int = 0, **options: Any) -> Result:
+    result = CliRunner().invoke(name, list(arguments), **options)
+    assert result.exit_code == status, result.output
+    return result
+
+
+def _readings(file: Path, *, hours: float, power_w: float, start: datetime = START, device: str = "main", every_s: int = 30) -> None:
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["time", "device_id", "power"])
+        for second in range(0, int(hours * 3_600) + 1, every_s):
+            writer.writerow([(start + timedelta(seconds=second)).isoformat(), device, power_w])
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as rows:
+        return list(csv.DictReader(rows))
+
+
+def test_what_is_imported_is_exported(folder: Path) -> None:
+    """Readings come in as CSV and go out as CSV and as Parquet, the same; importing them twice makes no second row."""
+    _readings(folder / "old.csv", hours=1, power_w=1_000)
+    for _ in range(2):
+        assert "121 readings" in _run(command.import_, "old.csv").output
+    assert "121 rows" in _run(command.export, "--from", "2025-01-01", "out.csv").output
+    rows = _rows(folder / "out.csv")
+    assert (len(rows), rows[0]["time"], rows[0]["power_w"]) == (121, "2025-01-06T07:00:00+00:00", "1000.0")
+    _run(command.export, "--from", "2025-01-01", "--format", "parquet", "out.parquet")
+    arrow: Any = pq
+    table = arrow.read_table(folder / "out.parquet")
+    assert table.column("power_w").to_pylist() == [1_000.0] * 121
+    assert table.column("time")[0].as_py() == START
+    _run(command.export, "--from", "2025-01-01", "--what", "1h", "hours.csv")
+    (hour,) = [row for row in _rows(folder / "hours.csv") if float(row["energy_kwh"]) > 0.01]
+    assert (float(hour["energy_kwh"]), float(hour["cost"])) == (pytest.approx(1.0), pytest.approx(0.3))
+
+
+def test_a_file_of_several_devices_needs_a_name(folder: Path) -> None:
+    """The error names the devices; with one named, its readings come in."""
+    text = "time,device_id,power\n2025-01-06T07:00:00Z,main,10\n2025-01-06T07:00:00Z,fridge,5\nrubbish\n"
+    (folder / "two.csv").write_text(text)
+    assert "fridge, main" in _run(command.import_, "two.csv", status=1).output
+    assert "1 readings are in the history; 1 lines" in _run(command.import_, "--device", "main", "two.csv").output
+
+
+def test_a_file_of_another_kind_is_refused(folder: Path) -> None:
+    """The error says what the first line must name."""
+    (folder / "odd.csv").write_text("a,b\n1,2\n")
+    assert "it must name a time" in _run(command.import_, "odd.csv", status=1).output
+
+
+def test_a_backup_is_restored(folder: Path) -> None:
+    """A backup holds everything; after more readings, restoring it brings back what it held and keeps the other file."""
+    _readings(folder / "a.csv", hours=1, power_w=1_000)
+    _readings(folder / "b.csv", hours=1, power_w=2_000, start=START + timedelta(hours=2))
+    _run(command.import_, "a.csv")
+    _run(command.backup, "backup.db")
+    assert "exists already" in _run(command.backup, "backup.db", status=1).output
+    _run(command.import_, "b.csv")
+    assert "Nothing was changed" in _run(command.restore, "backup.db", input="n\n").output
+    assert "kept as" in _run(command.restore, "--yes", "backup.db").output
+    assert "121 rows" in _run(command.export, "--from", "2025-01-01", "out.csv").output
+
+
+def test_a_restore_under_a_running_recorder_is_refused(folder: Path) -> None:
+    """Files are not exchanged under a service that has them open."""
+    _readings(folder / "a.csv", hours=0.1, power_w=1_000)
+    _run(command.import_, "a.csv")
+    _run(command.backup, "backup.db")
+    with only_user(folder / "var/home/history.db"):
+        assert "stop it first" in _run(command.restore, "--yes", "backup.db", status=1).output
+
+
+def test_a_damaged_or_newer_backup_is_refused(folder: Path) -> None:
+    """What is no backup, or comes from a later version, changes nothing."""
+    (folder / "odd.db").write_text("no database at all, but long enough to be looked at" * 100)
+    assert "no backup" in _run(command.restore, "--yes", "odd.db", status=1).output
+    _readings(folder / "a.csv", hours=0.1, power_w=1_000)
+    _run(command.import_, "a.csv")
+    _run(command.backup, "backup.db")
+    with contextlib.closing(sqlite3.connect(folder / "backup.db")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    assert "newer version" in _run(command.restore, "--yes", "backup.db", status=1).output
+
+
+def test_a_month_is_reported(folder: Path) -> None:
+    """Energy, cost with its standing charge, hours and standby stand in the terminal and in one HTML file that needs no other."""
+    _readings(folder / "december.csv", hours=24, power_w=500, start=START - timedelta(days=34))
+    _readings(folder / "january.csv", hours=24, power_w=1_000)
+    _run(command.import_, "december.csv")
+    _run(command.import_, "january.csv")
+    shown = _run(command.report, "--month", "2025-01", "--html", "january.html").output
+    assert "24.0 kWh" in shown
+    assert "standby 1,000 W" in shown
+    assert "+100 % against last month" in shown
+    assert "8.20 GBP" in shown  # 24 x 0.30, and two days of 0.50
+    page = (folder / "january.html").read_text()
+    assert page.count("<svg") == 2
+    assert "January 2025" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "<script" not in page
+
+
+def test_a_change_of_tariff_is_recosted_when_asked(folder: Path) -> None:
+    """The month's cost stays when hems.yaml changes, until `recost`."""
+    _readings(folder / "a.csv", hours=10, power_w=1_000)
+    _run(command.recost, "--from", "2025-01-01")
+    _run(command.import_, "a.csv")
+    assert "3.50 GBP" in _run(command.report, "--month", "2025-01").output
+    (folder / "hems.yaml").write_text("recorder: {tariff: {kind: flat, per_kwh: 0.6, standing_charge_per_day: 0.5}}\n")
+    assert "3.50 GBP" in _run(command.report, "--month", "2025-01").output
+    _run(command.recost, "--from", "2025-01-01")
+    assert "6.50 GBP" in _run(command.report, "--month", "2025-01").output
+
+
+def test_a_mistake_in_the_configuration_is_named(folder: Path) -> None:
+    """With the file, the line and the key."""
+    (folder / "hems.yaml").write_text("recorder: {tariff: {kind: flat}}\n")
+    assert "recorder.tariff" in _run(command.report, status=78).output
