@@ -11,7 +11,7 @@ from services.supervisor.mosquitto import BrokerFailed, Mosquitto
 from services.supervisor.plan import Plan
 from services.supervisor.processes import Say, keep_running, python, run_attached, run_once
 
-_LEAD_S = 2.0
+_LEAD_S = 4.0
 """The demo's recording begins when the services have started."""
 _BROKER_DELAY_S = 0.5
 
