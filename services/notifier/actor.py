@@ -22,6 +22,7 @@ from hems.contracts.catalog import (
     ALERT,
     APPLIANCE,
     APPLIANCE_EVENT,
+    APPLIANCE_LABEL,
     DEMAND,
     DEMAND_EVENT,
     ENERGY,
@@ -30,7 +31,9 @@ from hems.contracts.catalog import (
     NOTIFY_MUTE,
     NOTIFY_TEST,
     PRICE,
+    RELAY,
     RELAY_RESULT,
+    RELAY_SET_BY,
     SERVICE_HEALTH,
     SERVICE_STATUS,
 )
@@ -38,9 +41,10 @@ from hems.contracts.demand import DemandEvent, DemandState
 from hems.contracts.energy import Energy, Series
 from hems.contracts.health import ServiceHealth, ServiceStatus
 from hems.contracts.mains import Mains
-from hems.contracts.relays import RelayResult
+from hems.contracts.relays import RelayResult, RelayState
 from services.notifier.book import Book
 from services.notifier.clerk import Clerk
+from services.notifier.conversation import Conversation, Inbox
 from services.notifier.delivery import Channel, Delivery
 from services.notifier.domain.appliance_rules import note_state
 from services.notifier.domain.home import NEWS_FOR, Home, is_news
@@ -54,9 +58,16 @@ _HEALTH_EVERY = timedelta(seconds=10)
 class Notifier:
     """Tells people what the home uses and does: few messages, each once."""
 
-    outputs = (ALERT, NOTIFY_MESSAGE)
+    outputs = (ALERT, NOTIFY_MESSAGE, RELAY_SET_BY, APPLIANCE_LABEL)
 
-    def __init__(self, settings: NotifierSettings, context: Context, channels: Mapping[str, Channel], place: HomeSettings) -> None:
+    def __init__(
+        self,
+        settings: NotifierSettings,
+        context: Context,
+        channels: Mapping[str, Channel],
+        place: HomeSettings,
+        inbox: Inbox | None = None,
+    ) -> None:
         self._context = context
         self._log: Log = structlog.get_logger()
         self._book = Book(context, self._log)
@@ -74,6 +85,9 @@ class Notifier:
             jitter=random.random,
             look_up_after=timedelta(seconds=settings.twilio.look_up_after_s),
         )
+        self._poll_every = settings.answers.poll_every
+        people = {person.sms: name for name, person in settings.recipients.items() if person.sms is not None}
+        self._conversation = Conversation(context, self._book, self._clerk, self._home, inbox, people) if inbox else None
 
     @property
     def inputs(self) -> Sequence[Input[Any]]:
@@ -84,6 +98,7 @@ class Notifier:
             Input(APPLIANCE_EVENT, self._on_event, durable=True),
             Input(ENERGY, self._on_energy),
             Input(PRICE, self._on_price),
+            Input(RELAY, self._on_relay),
             Input(RELAY_RESULT, self._on_relay_result),
             Input(DEMAND_EVENT, self._on_demand_event, durable=True),
             Input(DEMAND, self._on_demand),
@@ -108,6 +123,8 @@ class Notifier:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._delivery.run())
             tasks.create_task(self._keep_looking())
+            if self._conversation is not None and self._poll_every is not None:
+                tasks.create_task(self._conversation.run(self._poll_every))
 
     async def _keep_looking(self) -> None:
         while True:
@@ -118,7 +135,7 @@ class Notifier:
         mains, now = received.payload, received.arrived_at
         self._clerk.hear(lambda rule: rule.on_mains(self._home, mains, now))
         if is_news(mains.measured_at, now):
-            self._home.mains_at = mains.measured_at
+            self._home.mains_at, self._home.power_w = mains.measured_at, mains.power_w
 
     async def _on_state(self, received: Received[ApplianceState]) -> None:
         appliance, now = received.parameters["appliance"], received.arrived_at
@@ -138,10 +155,16 @@ class Notifier:
     async def _on_price(self, received: Received[Series]) -> None:
         self._home.note_prices(received.payload, received.arrived_at)
 
+    async def _on_relay(self, received: Received[RelayState]) -> None:
+        if self._conversation is not None:
+            self._conversation.note_relay(received.parameters["relay"], received.payload)
+
     async def _on_relay_result(self, received: Received[RelayResult]) -> None:
         relay = received.parameters["relay"]
         if not received.retained:
             self._clerk.hear(lambda rule: rule.on_relay_result(self._home, relay, received.payload, received.arrived_at))
+            if self._conversation is not None:
+                self._conversation.note_result(relay, received.payload)
 
     async def _on_demand_event(self, received: Received[DemandEvent]) -> None:
         if not received.retained:

@@ -102,7 +102,10 @@ class AnswerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    poll_every: Annotated[Duration | None, Field(description="how often Twilio is asked for them; never where absent")] = None
+    poll_every: Annotated[
+        Duration | None,
+        Field(ge=timedelta(seconds=5), le=timedelta(seconds=60), description="how often Twilio is asked for them; never where absent"),
+    ] = None
 
 
 def _default_rules(given: Any) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import importlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,8 @@ class TwilioChannel:
     async def opened(self) -> AsyncGenerator[None]:
         """Make the client, and close its connections at the end."""
         account = self._account
+        # A second of imports, which would hold up the loop when the client is first used.
+        await asyncio.to_thread(importlib.import_module, "twilio.rest.api.v2010")
         self._http = _Http()
         self._client = _Rest(account.username, account.password, account.sid, http_client=self._http)
         self._client.api.base_url = account.base_url

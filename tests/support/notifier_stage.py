@@ -85,7 +85,7 @@ async def notifier(
     place = HomeSettings.read({"time_zone": time_zone}, {})
 
     def build(context: Context) -> Notifier:
-        return Notifier(chosen or settings(), context, known, place)
+        return Notifier(chosen or settings(), context, known, place, inbox=known.get("sms"))
 
     async with on_stage("notifier", build, directory, broker=broker, clock=clock) as stage:
         yield stage

@@ -51,6 +51,7 @@ class Memory:
         demands: open demand events by their id.
         online: whether each service was there when last heard of.
         counted: ids of events that are in `days` already.
+        answered: ids of people's messages that were read.
     """
 
     told: dict[str, str] = field(default_factory=dict[str, str])
@@ -58,6 +59,7 @@ class Memory:
     demands: dict[str, OpenDemand] = field(default_factory=dict[str, OpenDemand])
     online: dict[str, bool] = field(default_factory=dict[str, bool])
     counted: list[str] = field(default_factory=list[str])
+    answered: list[str] = field(default_factory=list[str])
 
     def tell(self, key: str, value: str = "") -> bool:
         """Note that this has been told; False where it had been, with the same value."""
@@ -75,6 +77,10 @@ class Memory:
         for old in sorted(self.days)[:-_DAYS_KEPT]:
             del self.days[old]
         return record
+
+    def note_answered(self, message_id: str) -> None:
+        """Note a person's message as read."""
+        self.answered = [*self.answered[-_MOST_TOLD:], message_id]
 
     def count(self, event_id: str) -> bool:
         """Note an event as counted; False where it was."""
@@ -107,6 +113,7 @@ class Home:
     energy: Energy | None = None
     demand: DemandState | None = None
     mains_at: datetime | None = None
+    power_w: float | None = None
     heard_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
     offline_since: dict[str, datetime] = field(default_factory=dict[str, datetime])
     running_since: dict[str, datetime] = field(default_factory=dict[str, datetime])
