@@ -43,7 +43,9 @@ class RelaySettings(BaseModel):
     silent_after_s: Annotated[
         Duration | None, Field(ge=25, description="safe when the broker or the lease's controller is silent; they are heard every 10 s")
     ] = None
-    person_holds_s: Annotated[Duration, Field(description="a person's command without a lease goes before the load manager for so long")] = 60.0
+    person_holds_s: Annotated[
+        Duration, Field(description="a person's command without a lease goes before the load manager for so long")
+    ] = 60.0
     allow: Annotated[frozenset[Source], Field(description="who may switch it")] = frozenset({"local"})
 
     @model_validator(mode="after")

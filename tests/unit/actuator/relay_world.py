@@ -44,6 +44,7 @@ class Said:
     offered_toward_safe: bool
     wall: datetime = START
     newest_persisted: datetime | None = None
+    newest_written: datetime = EARLIEST
     disk_failing: bool = False
     pins_before: int = -1
     pins_after: int = -1
@@ -160,6 +161,7 @@ class World:
         self.voice = MemoryVoice()
         self._unanswered: list[Said] = []
         self._turns = 0
+        self._newest_written = EARLIEST
         self.start()
 
     @property
@@ -189,6 +191,7 @@ class World:
         self.switchboard = Switchboard({NAME: self.rules}, board, trail, voice, context, clocks)
         self.switchboard.__enter__()
         self.reception = Reception(self.switchboard, Inbox(self.inbox_capacity))
+        self._note_written()
         self.starts.append((self.true_s, self.boot))
         self.heard.append((self.true_s, None))
         self._look()
@@ -249,6 +252,8 @@ class World:
 
     def _settle(self, said: Said, answers: list[RelayResult]) -> None:
         """The first answer is the command's own; others are for those that it overtook, in order."""
+        if answers[0].accepted:
+            self._note_written()
         said.answer, said.answered_s, said.turn = answers[0], self.true_s, self._turn()
         said.pins_after, said.pin_after, said.wanted = len(self.pins), self.pin, self.switchboard.relays[NAME].target
         for overtaken, answer in zip(self._unanswered[: len(answers) - 1], answers[1:], strict=True):
@@ -258,7 +263,11 @@ class World:
     def _begin(self, said: Said) -> None:
         newest = self.store.kept.get("newest_time")
         said.wall, said.newest_persisted = self.wall, datetime.fromisoformat(newest.decode()) if newest else None
-        said.disk_failing, said.pins_before = self.store.failing, len(self.pins)
+        said.disk_failing, said.pins_before, said.newest_written = self.store.failing, len(self.pins), self._newest_written
+
+    def _note_written(self) -> None:
+        if not self.store.failing:
+            self._newest_written = max(self._newest_written, self.wall)
 
     def _turn(self) -> int:
         self._turns += 1
@@ -327,6 +336,19 @@ def live(world: World, random: Random, *, events: int = 25, jumps: bool = True, 
     for _ in range(random.randrange(4, events)):
         _happen(world, random, jumps=jumps, timed=timed, restarts=restarts)
     world.pass_time(random.choice((1.0, 7_000.0)))
+    world.stop()
+    return world
+
+
+def tempted_world(random: Random) -> World:
+    """A relay with a longest time away, and somebody who tries to stretch it by short returns."""
+    safe: Level = random.choice(("ON", "OFF"))
+    rules = RelayRules(safe=safe, max_away_s=100.0, rest_s=random.choice((10.0, 60.0)), allow=frozenset(SOURCES))
+    world = World(rules)
+    for _ in range(20):
+        request = Request(RelayCommand(state=random.choice(("ON", "OFF"))), random.choice(("local", "dashboard")))
+        world.say(request)
+        world.pass_time(random.choice((1.0, 5.0, 9.0, 30.0, 59.0, 90.0)))
     world.stop()
     return world
 

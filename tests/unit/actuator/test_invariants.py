@@ -21,7 +21,7 @@ from services.actuator.domain.rules import RelayRules
 from services.actuator.settings import ActuatorSettings
 from services.actuator.switchboard import Clocks
 from tests.unit.actuator import invariants
-from tests.unit.actuator.relay_world import START, World, live, random_rules, random_world
+from tests.unit.actuator.relay_world import START, World, live, random_rules, random_world, tempted_world
 
 HISTORIES = 100_000
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -97,6 +97,7 @@ def test_06_minimum_times_and_switches_an_hour_hold(random: Random) -> None:
 def test_07_no_message_extends_the_time_away(random: Random) -> None:
     """The longest time away from safe holds, short returns included."""
     invariants.time_away_is_limited(random_world(random))
+    invariants.time_away_is_limited(tempted_world(random))
 
 
 @few
@@ -154,6 +155,7 @@ def test_all_invariants_over_a_hundred_thousand_histories(part: int) -> None:
                 judge(world)
             except AssertionError as error:
                 raise AssertionError(f"seed {seed}, {judge.__name__}: {error}") from error
+        invariants.time_away_is_limited(tempted_world(Random(seed)))
         assert_jumps_change_nothing(seed)
         assert_safety_passes_a_full_queue(Random(seed))
 

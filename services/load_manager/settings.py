@@ -1,0 +1,159 @@
+"""The load manager's section of `hems.yaml`."""
+
+import re
+from datetime import time, timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from hems.actor.settings import Section
+from hems.contracts.payload import Identifier
+from services.load_manager.domain.comfort import Hours, Sheddable
+from services.load_manager.domain.manager import Limits, Plan
+from services.load_manager.domain.schedules import Beginning, Schedule
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SUN = re.compile(r"(sunrise|sunset)(?:([+-])(.+))?")
+
+Watts = Annotated[float, Field(gt=0, le=1e6, description="W")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _time(value: Any) -> Any:
+    # YAML reads an unquoted 17:30 as the number 17 * 60 + 30.
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+        return time(value // 60, value % 60)
+    try:
+        return time.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"{value!r} is not a time of day; one is '17:30'") from None
+
+
+def _duration(value: Any) -> Any:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value) if isinstance(value, str) else None
+    if isinstance(value, str) and found is None:
+        raise ValueError(f"{value!r} is not a duration; one is '4h', '30m' or '90s'")
+    return timedelta(seconds=float(found[1]) * _UNITS_S[found[2]]) if found else value
+
+
+def _hours(value: Any) -> Any:
+    if not isinstance(value, str) or value.count("-") != 1:
+        raise ValueError("hours are given as '17:00-19:00'")
+    starts, ends = map(_time, value.split("-"))
+    return Hours(starts, ends)
+
+
+def _beginning(value: Any) -> Any:
+    found = _SUN.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        at = _time(value)
+        return Beginning(at=at) if isinstance(at, time) else at
+    offset = _offset(found[3]) if found[3] else timedelta()
+    return Beginning(sun=cast("Any", found[1]), offset=-offset if found[2] == "-" else offset)
+
+
+def _offset(text: str) -> timedelta:
+    if ":" in text:
+        at = _time(text)
+        return timedelta(hours=at.hour, minutes=at.minute)
+    return _duration(text)
+
+
+HoursOfDay = Annotated[Hours, BeforeValidator(_hours, json_schema_input_type=str)]
+Begins = Annotated[Beginning, BeforeValidator(_beginning, json_schema_input_type=str), Field(description="'17:30', sunset, 'sunrise-30m'")]
+Lasting = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str), Field(gt=timedelta(), le=timedelta(days=7))]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SheddableSettings(_Part):
+    """What a household puts up with for one load. A relay that is not named is never shed."""
+
+    priority: Annotated[int, Field(ge=1, le=100, description="1 goes first; moderate takes 1, high 1 and 2, special all")] = 1
+    longest_off_s: Annotated[float, Field(gt=0, le=86_400)] = 3_600.0
+    rest_s: Annotated[float, Field(ge=0, le=86_400, description="left alone for so long after it was held back")] = 0.0
+    never: Annotated[list[HoursOfDay], Field(description="hours in which it is left alone, local time")] = []
+    power_w: Annotated[Watts | None, Field(description="what it draws; measured when it is shed, if absent")] = None
+
+
+class PeakSettings(_Part):
+    """A tighter limit in some hours, such as a peak tariff's."""
+
+    hours: Annotated[list[HoursOfDay], Field(min_length=1)]
+    power_cap_w: Watts
+
+
+class ScheduleSettings(_Part):
+    """Holds a relay on, or off, from a time for a while."""
+
+    relay: Identifier
+    on: Begins | None = None
+    off: Begins | None = None
+    lasts: Annotated[Lasting, Field(alias="for")]
+    days: Annotated[list[Day], Field(min_length=1, description="on which it begins")] = list(_DAYS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys(cls, values: Any) -> Any:
+        # YAML reads the keys on and off as truth values.
+        names = {True: "on", False: "off"}
+        if not isinstance(values, dict):
+            return values
+        given = cast("dict[Any, Any]", values)
+        return {names.get(key, key) if isinstance(key, bool) else key: value for key, value in given.items()}
+
+    @model_validator(mode="after")
+    def _one_state(self) -> Self:
+        if (self.on is None) == (self.off is None):
+            raise ValueError("a schedule has either 'on' or 'off', and 'for' says how long")
+        return self
+
+    def schedule(self) -> Schedule:
+        """What the domain needs of it."""
+        days = frozenset(_DAYS.index(day) for day in self.days)
+        return Schedule(self.relay, "OFF" if self.on is None else "ON", self.on or self.off or Beginning(), self.lasts, days)
+
+
+class OpenAdrSettings(_Part):
+    """An OpenADR server. Its client is not built yet."""
+
+    vtn_url: None = None
+    ven_name: None = None
+
+
+class LoadManagerSettings(Section):
+    """What may be held back, the power cap, and the schedules."""
+
+    section: ClassVar[str] = "load_manager"
+
+    sheddable: dict[Identifier, SheddableSettings] = {}
+    power_cap_w: Annotated[Watts | None, Field(description="the home is kept below; none where absent")] = None
+    peak: PeakSettings | None = None
+    schedules: list[ScheduleSettings] = []
+    lease_s: Annotated[float, Field(ge=15, le=3_600, description="if this service dies, loads come back after so long at the latest")] = (
+        120.0
+    )
+    stagger_s: Annotated[float, Field(ge=0, le=600, description="between two loads that are shed or brought back")] = 10.0
+    openadr: OpenAdrSettings = OpenAdrSettings()
+
+    @property
+    def needs_the_sun(self) -> bool:
+        """Whether a schedule begins with the sun."""
+        return any((schedule.on or schedule.off or Beginning()).sun is not None for schedule in self.schedules)
+
+    def plan(self) -> Plan:
+        """What the domain needs of it."""
+        return Plan(
+            sheddable={name: _sheddable(name, load) for name, load in self.sheddable.items()},
+            schedules=[schedule.schedule() for schedule in self.schedules],
+            limits=Limits(self.power_cap_w, self.peak.power_cap_w if self.peak else None, tuple(self.peak.hours) if self.peak else ()),
+            lease_s=self.lease_s,
+            stagger_s=self.stagger_s,
+        )
+
+
+def _sheddable(name: str, load: SheddableSettings) -> Sheddable:
+    return Sheddable(name, load.priority, load.longest_off_s, load.rest_s, tuple(load.never), load.power_w)
