@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from hems.contracts.access import USERS, access_list
@@ -15,6 +16,9 @@ from services.supervisor.mosquitto import find_mosquitto
 from services.supervisor.passwords import password_file
 
 _PATIENCE_S = 10.0
+_PORTS = 3_000
+_FIRST_PORT = 20_000 + _PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4)
+_turn = count(os.getpid())
 
 
 class RealBroker:
@@ -102,9 +106,12 @@ def running_broker(folder: Path) -> Generator[RealBroker]:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on, below those that the system hands out to clients."""
-    start = 20_000 + os.getpid() % 10_000
-    for port in range(start, start + 1_000):
+    """A port of the loopback that nobody listens on, below those that the system hands out to clients.
+
+    Each test worker has a range of its own, and hands out no port twice in a row: another may be about to listen there.
+    """
+    for _ in range(_PORTS):
+        port = _FIRST_PORT + next(_turn) % _PORTS
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
