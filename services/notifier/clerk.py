@@ -69,6 +69,8 @@ class Clerk:
             self._write_due(now)
             if now - self._saved_at >= _SAVE_EVERY:
                 self.save()
+            waiting = sum(message.status in ("queued", "sending") for message in self._book.pages.messages.values())
+            self._context.health.gauge("messages_waiting", waiting)
         except NotAccepted:
             self._context.health.error("decisions_not_kept")
 

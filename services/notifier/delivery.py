@@ -97,7 +97,7 @@ class Delivery:
         async with contextlib.AsyncExitStack() as stack:
             for channel in self._channels.values():
                 await stack.enter_async_context(channel.opened())
-            self._tell_of_interrupted()
+            self._take_stock()
             while True:
                 self._book.changed.clear()
                 if not await self.step():
@@ -246,9 +246,13 @@ class Delivery:
         held = message.status == "queued" and quiet is not None and quiet.contain(now, self._zone)
         return not held or stale(message, now) is not None
 
-    def _tell_of_interrupted(self) -> None:
-        for message in self._book.pages.messages.values():
-            if message.status == "sending":
+    def _take_stock(self) -> None:
+        """Tell of what the last run left half done, and drop what there is no channel for any more."""
+        now = self._context.clock.now()
+        for message in [message for message in self._book.pages.messages.values() if not message.is_over]:
+            if message.channel not in self._channels:
+                self._keep(message, replace(message, status="dropped", reason=f"{message.channel} is no longer set up in hems.yaml"), now)
+            elif message.status == "sending":
                 self._log.warning("stopped while sending; the provider's list is asked first", message=message.id, to=message.recipient)
 
 

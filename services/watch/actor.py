@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from hems.actor.bus import Input, Received
+from hems.contracts.alerts import NotifyMessage
 from hems.contracts.appliances import ApplianceEvent, ApplianceState
-from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, MAINS, RELAY, SERVICE_HEALTH, SERVICE_STATUS
+from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, MAINS, NOTIFY_MESSAGE, RELAY, SERVICE_HEALTH, SERVICE_STATUS
 from hems.contracts.health import ServiceHealth, ServiceStatus
 from hems.contracts.mains import Mains
 from hems.contracts.relays import RelayState
@@ -27,6 +28,7 @@ class Watch:
             Input(APPLIANCE, self._on_appliance),
             Input(APPLIANCE_EVENT, self._on_event),
             Input(RELAY, self._on_relay),
+            Input(NOTIFY_MESSAGE, self._on_message),
             Input(SERVICE_STATUS, self._on_status),
             Input(SERVICE_HEALTH, self._on_health),
         )
@@ -46,6 +48,10 @@ class Watch:
     async def _on_relay(self, message: Received[RelayState]) -> None:
         self._view.relays[message.parameters["relay"]] = message.payload
         self._tell(self._view, message.payload, message.parameters["relay"])
+
+    async def _on_message(self, message: Received[NotifyMessage]) -> None:
+        if self._view.see_message(message.payload):
+            self._tell(self._view, message.payload, "")
 
     async def _on_status(self, message: Received[ServiceStatus]) -> None:
         self._view.online[message.parameters["service"]] = message.payload.online

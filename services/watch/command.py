@@ -24,12 +24,13 @@ from hems.actor.connection import Connection
 from hems.actor.health import Health
 from hems.actor.mqtt_bus import MqttBroker
 from hems.actor.settings import BrokerSettings, HomeSettings
+from hems.contracts.alerts import NotifyMessage
 from hems.contracts.appliances import ApplianceEvent
 from hems.contracts.mains import Mains
 from hems.contracts.relays import RelayState
 from hems.contracts.topic import Root
 from services.watch.actor import Watch
-from services.watch.domain import View, readable, sentence
+from services.watch.domain import View, readable, sentence, told
 from services.watch.screen import picture
 
 _FRAMES_A_SECOND = 4
@@ -108,6 +109,8 @@ def _plain_line(view: View, message: object, name: str) -> None:
         click.echo(f"{message.at:%Y-%m-%d %H:%M:%S}  {sentence(name, message)}")
     elif isinstance(message, RelayState):
         click.echo(f"{message.changed_at:%Y-%m-%d %H:%M:%S}  relay {readable(name)} is {message.state}")
+    elif isinstance(message, NotifyMessage):
+        click.echo(f"{message.at:%Y-%m-%d %H:%M:%S}  to {told(message)}")
 
 
 def _nothing(view: View, message: object, name: str) -> None:

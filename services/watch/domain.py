@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from hems.contracts.alerts import NotifyMessage
 from hems.contracts.appliances import ApplianceEvent, ApplianceState
 from hems.contracts.health import ServiceHealth
 from hems.contracts.mains import Mains
@@ -12,6 +13,7 @@ from hems.contracts.relays import RelayState
 _BARS = "▁▂▃▄▅▆▇█"
 _POWERS_KEPT = 600
 _EVENTS_KEPT = 8
+_MESSAGES_KEPT = 5
 
 
 @dataclass
@@ -25,6 +27,7 @@ class View:
     relays: dict[str, RelayState] = field(default_factory=dict[str, RelayState])
     online: dict[str, bool] = field(default_factory=dict[str, bool])
     health: dict[str, ServiceHealth] = field(default_factory=dict[str, ServiceHealth])
+    messages: dict[str, NotifyMessage] = field(default_factory=dict[str, NotifyMessage])
 
     def see_mains(self, reading: Mains) -> bool:
         """Take a reading; False where it is older than the newest: said again, not news."""
@@ -39,6 +42,16 @@ class View:
         if any(event.id == known.id for _, known in self.events):
             return False
         self.events.append((appliance, event))
+        return True
+
+    def see_message(self, message: NotifyMessage) -> bool:
+        """Take a message to a person, or what has become of it; False where that was known."""
+        known = self.messages.get(message.id)
+        if known is not None and known.status == message.status:
+            return False
+        self.messages[message.id] = message
+        for oldest in list(self.messages)[:-_MESSAGES_KEPT]:
+            del self.messages[oldest]
         return True
 
     def running(self) -> list[tuple[str, ApplianceState]]:
@@ -82,3 +95,10 @@ def sentence(appliance: str, event: ApplianceEvent) -> str:
         return f"{name} finished after {duration(event.duration_s or 0)}{energy}"
     verb = "probably runs" if event.kind == "probable" else "started"
     return f"{name} {verb} ({event.confidence:.0%} sure)"
+
+
+def told(message: NotifyMessage) -> str:
+    """A message to a person, and what has become of it."""
+    text = message.text.replace("\n", " / ")
+    why = f", {message.reason}" if message.reason else ""
+    return f"{message.recipient} ({message.status.replace('_', ' ')}{why}): {text}"

@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from services.watch.domain import View, age, readable, sentence, sparkline
+from services.watch.domain import View, age, readable, sentence, sparkline, told
 
 _MARGIN = 6
 
@@ -18,7 +18,10 @@ def picture(view: View, *, width: int, zone: ZoneInfo) -> RenderableType:
     parts: list[RenderableType] = [_power(view, width, zone), _appliances(view)]
     if view.relays:
         parts.append(_relays(view, zone))
-    return Group(*parts, _events(view, zone), _services(view))
+    parts.append(_events(view, zone))
+    if view.messages:
+        parts.append(_messages(view, zone))
+    return Group(*parts, _services(view))
 
 
 def _power(view: View, width: int, zone: ZoneInfo) -> RenderableType:
@@ -61,6 +64,11 @@ def _relays(view: View, zone: ZoneInfo) -> RenderableType:
 def _events(view: View, zone: ZoneInfo) -> RenderableType:
     lines = [f"{_local(event.at, zone):%H:%M:%S}  {sentence(appliance, event)}" for appliance, event in reversed(view.events)]
     return Panel(Text("\n".join(lines) or "nothing yet"), title="what happened")
+
+
+def _messages(view: View, zone: ZoneInfo) -> RenderableType:
+    lines = [f"{_local(message.at, zone):%H:%M:%S}  {told(message)}" for message in reversed(view.messages.values())]
+    return Panel(Text("\n".join(lines)), title="messages")
 
 
 def _services(view: View) -> RenderableType:

@@ -114,7 +114,7 @@ class RelayRefused(Rule):
             "time": clock_time(now, home.zone),
             "relay": name_of(relay),
             "news": f"{verb} a command from {name_of(result.source)}",
-            "reason": result.reason or "no reason given",
+            "reason": (result.reason or "no reason given").rstrip(". "),
             "source": result.source,
         }
         news = result.id or stamp(now)

@@ -469,3 +469,15 @@ async def test_a_full_disk_sends_nothing_and_forgets_nothing(tmp_path: Path, mon
         monkeypatch.setattr(Store, "transaction", original)
         await stage.clock.advance(5)
     assert len(channel.taken) == 1
+
+
+async def test_an_account_that_was_taken_away_leaves_nothing_waiting(tmp_path: Path) -> None:
+    """What was queued for a channel that hems.yaml no longer has is dropped, and said to be."""
+    channel, clock = FakeChannel(), ManualClock()
+    channel.outcomes.extend([Later("can't be reached")] * 9)
+    async with notifier(tmp_path, None, channel, clock=clock) as stage:
+        await stage.tell(APPLIANCE_EVENT, finished(stage.clock.now()), appliance="washing_machine")
+        await stage.clock.advance(GATHER_S)
+    async with notifier(tmp_path, None, clock=clock) as stage:
+        assert statuses(stage)[-1] == ("me", "dropped")
+        assert stage.said(NOTIFY_MESSAGE)[-1][1].reason == "sms is no longer set up in hems.yaml"
