@@ -25,6 +25,7 @@ TOTAL_COLUMNS = ("appliance", "energy_kwh", "exported_kwh", "cost")
 ROLLUPS: dict[str, Table] = {"1min": minutes, "15min": quarters, "1h": hours, "1d": days}
 
 _CANCELLED = "57014"
+_AGAIN_S = 0.02
 
 Rows = list[tuple[Any, ...]]
 
@@ -92,27 +93,42 @@ class Answers:
 @contextlib.asynccontextmanager
 async def _stopped_after(connection: AsyncConnection, timeout_s: float) -> AsyncGenerator[None]:
     """Stop the statement that runs, in the database itself: a cancelled wait would leave it running."""
-    stopped: list[bool] = []
-    interrupting: asyncio.TimerHandle | None = None
-    if connection.dialect.name == "postgresql":
+    interruption = None if connection.dialect.name == "postgresql" else await _interrupting(connection, timeout_s)
+    if interruption is None:
         await connection.execute(text(f"SET LOCAL statement_timeout = {int(timeout_s * 1_000)}"))
-    else:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-
-        def interrupt() -> None:
-            stopped.append(True)
-            driver._conn.interrupt()  # aiosqlite's own method is a coroutine, which a timer can't call
-
-        interrupting = asyncio.get_running_loop().call_later(timeout_s, interrupt)
     try:
         yield
     except DBAPIError as error:
-        if stopped or getattr(error.orig, "sqlstate", None) == _CANCELLED:
+        if (interruption is not None and interruption.begun) or getattr(error.orig, "sqlstate", None) == _CANCELLED:
             raise TooSlow(f"it took longer than {timeout_s:g} s: ask for a shorter range or a coarser resolution") from None
         raise
     finally:
-        if interrupting is not None:
-            interrupting.cancel()
+        if interruption is not None:
+            interruption.end()
+
+
+class _Interruption:
+    """Interrupts what a SQLite connection does, from a moment on; again and again, since between two statements it has no effect."""
+
+    def __init__(self, connection: Any, timeout_s: float) -> None:
+        self._connection = connection
+        self.begun = False
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self._interrupt)
+
+    def end(self) -> None:
+        """Leave the next question alone."""
+        self._timer.cancel()
+
+    def _interrupt(self) -> None:
+        self.begun = True
+        self._connection.interrupt()
+        self._timer = asyncio.get_running_loop().call_later(_AGAIN_S, self._interrupt)
+
+
+async def _interrupting(connection: AsyncConnection, timeout_s: float) -> _Interruption:
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    # The standard library's connection below aiosqlite's, whose own `interrupt` is a coroutine: a timer can't call it.
+    return _Interruption(driver._conn, timeout_s)
 
 
 def _raw_power(connection: Connection, home: int, subject: int, plan: Plan) -> Rows:
