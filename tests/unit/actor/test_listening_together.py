@@ -1,0 +1,100 @@
+"""Handlers that wait together: one commit serves many messages, and each is acknowledged after it, in order."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hems.actor.bus import Input, Received, TryAgain
+from hems.contracts.appliances import ApplianceLabel
+from hems.contracts.catalog import APPLIANCE_LABEL
+from hems.testing.clocks import settle
+from hems.testing.harness import on_stage
+from hems.testing.memory_bus import MemoryBroker
+
+AT = datetime(2025, 1, 6, 7, 0, tzinfo=UTC)
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+class Keeper:
+    """Handles labels together: each waits until the test lets it go."""
+
+    outputs = ()
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.waiting: dict[str, asyncio.Future[None]] = {}
+
+    @property
+    def inputs(self) -> Sequence[Input[Any]]:
+        """Labels, together."""
+        return (Input(APPLIANCE_LABEL, self._hear, durable=True, together=True),)
+
+    async def _hear(self, received: Received[ApplianceLabel]) -> None:
+        name = received.payload.id
+        self.begun.append(name)
+        self.waiting[name] = asyncio.get_running_loop().create_future()
+        await self.waiting[name]
+
+    async def run(self) -> None:
+        """Nothing of its own."""
+        await asyncio.Event().wait()
+
+
+def _tell(broker: MemoryBroker, count: int) -> list[str]:
+    names = [f"label{number}" for number in range(count)]
+    for name in names:
+        broker.say("hems/home/appliance/kettle/label", ApplianceLabel(id=name, at=AT, verdict="on", source="page").to_wire())
+    return names
+
+
+async def test_twenty_begin_in_order_and_no_more(tmp_path: Path) -> None:
+    """As many as the broker hands out wait at once; the next begin when the first are done."""
+    keeper = Keeper()
+    async with on_stage("recorder", lambda _: keeper, tmp_path) as stage:
+        names = _tell(stage.broker, 25)
+        await settle()
+        assert keeper.begun == names[:20]
+        for name in names[:5]:
+            keeper.waiting[name].set_result(None)
+        await settle()
+        assert keeper.begun == names
+
+
+async def test_a_message_is_acknowledged_after_those_before_it(tmp_path: Path) -> None:
+    """When the second is done and the first is not, a broken connection brings both again; when both are done, none."""
+    keeper = Keeper()
+    async with on_stage("recorder", lambda _: keeper, tmp_path) as stage:
+        first, second = _tell(stage.broker, 2)
+        await settle()
+        keeper.waiting[second].set_result(None)
+        await settle()
+        stage.broker.kill()
+        stage.broker.start()
+        async with asyncio.timeout(5):
+            while keeper.begun != [first, second, first, second]:  # noqa: ASYNC110 - nothing to wait for but the reconnection
+                await asyncio.sleep(0.01)
+        keeper.waiting[first].set_result(None)
+        keeper.waiting[second].set_result(None)
+        await settle()
+        stage.broker.kill()
+        stage.broker.start()
+        await asyncio.sleep(0.5)
+        assert keeper.begun == [first, second, first, second]
+
+
+async def test_one_that_can_not_be_handled_brings_the_rest_again(tmp_path: Path) -> None:
+    """A passing failure makes the connection anew: whatever was not acknowledged comes again, in order."""
+    keeper = Keeper()
+    async with on_stage("recorder", lambda _: keeper, tmp_path) as stage:
+        names = _tell(stage.broker, 3)
+        await settle()
+        keeper.waiting[names[0]].set_result(None)
+        keeper.waiting[names[1]].set_exception(TryAgain("the disk is full"))
+        async with asyncio.timeout(5):
+            while keeper.begun != [*names, *names[1:]]:  # noqa: ASYNC110 - nothing to wait for but the reconnection
+                await asyncio.sleep(0.01)
