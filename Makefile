@@ -32,6 +32,11 @@ test-postgres: ## Run the history's tests on a real PostgreSQL, brought where mi
 	@$(PYTHON) -m scripts.postgres
 	@HEMS_TEST_POSTGRES=1 exec $(ENV)/python -m pytest tests/postgres $(ARGS)
 
+test-browser: ## Look at the page in a real browser, at three sizes; screenshots go to .cache/screenshots
+	$(PREPARE) dev
+	@$(PYTHON) -m scripts.browser
+	@exec $(ENV)/python -m pytest -m browser tests/browser $(ARGS)
+
 check: ## Check style, types, who imports whom, dependencies and generated files
 	$(PREPARE) dev
 	@exec $(ENV)/python -m scripts.check

@@ -3,14 +3,12 @@
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from hems.actor.configuration import Configuration, ConfigurationError, Mistake
+from hems.actor.configuration import Configuration
 from hems.actor.context import Context
 from hems.actor.runner import run_service
 from hems.actor.settings import HomeSettings
 from services.dashboard.actor import Dashboard
 from services.dashboard.domain.figures import Figures
-from services.dashboard.domain.guard import is_loopback
-from services.dashboard.domain.sign_in import UnusableHash, check_hash
 from services.dashboard.domain.texts import Texts
 from services.dashboard.settings import DashboardSettings
 from services.dashboard.site import NiceguiSite
@@ -19,22 +17,9 @@ from services.dashboard.site import NiceguiSite
 def _build(settings: DashboardSettings, context: Context) -> Dashboard:
     configuration = Configuration.load()
     home, units = configuration.section(HomeSettings), settings.units
-    _check_password(settings, configuration.file)
     figures = Figures(ZoneInfo(home.time_zone), home.currency, units.power, units.carbon, units.temperature, units.clock)
     site = NiceguiSite(settings, Texts(settings.language), figures, settings.month_budget or _recorder_budget(configuration))
     return Dashboard(context, site, figures)
-
-
-def _check_password(settings: DashboardSettings, file: str) -> None:
-    if is_loopback(settings.host):
-        return
-    if settings.password_hash is None:
-        reason = f"is needed to listen on {settings.host}: make one with `hems password`, or listen on 127.0.0.1"
-        raise ConfigurationError([Mistake(file, None, "dashboard.password_hash", reason)])
-    try:
-        check_hash(settings.password_hash.get_secret_value())
-    except UnusableHash as error:
-        raise ConfigurationError([Mistake(file, None, "dashboard.password_hash", str(error))]) from None
 
 
 def _recorder_budget(configuration: Configuration) -> float | None:

@@ -1,10 +1,12 @@
 """The dashboard's section of `hems.yaml`."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from hems.actor.settings import Section
+from services.dashboard.domain.guard import is_loopback
+from services.dashboard.domain.sign_in import check_hash
 
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 
@@ -33,3 +35,11 @@ class DashboardSettings(Section):
     units: UnitSettings = UnitSettings()
     month_budget: Annotated[float | None, Field(gt=0, description="in the home's currency; recorder.budget.month_cost where absent")] = None
     demo: Annotated[bool, Field(description="say that a recording is played")] = False
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.password_hash is not None:
+            check_hash(self.password_hash.get_secret_value())
+        elif not is_loopback(self.host):
+            raise ValueError(f"to listen on {self.host}, password_hash is needed: make one with `hems password`, or listen on 127.0.0.1")
+        return self

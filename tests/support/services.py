@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.broker import RealBroker
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 30.0
 
 
 class ServiceProcess:

@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from pydantic import ValidationError
 
+from services.dashboard.command import password
 from services.dashboard.domain.guard import LARGEST_BODY_BYTES, Guard
 from services.dashboard.domain.sign_in import SESSION_S, Sessions, Tries, UnusableHash, check_hash, fits, hashed
+from services.dashboard.settings import DashboardSettings
 
 HERE = Guard("127.0.0.1")
 EVERYWHERE = Guard("0.0.0.0", frozenset({"home.example.org", "hems.local"}))  # noqa: S104
@@ -153,3 +157,21 @@ def test_sessions_are_bounded() -> None:
     assert len(kept) <= 200
     assert sessions.knows("499", 500)
     assert not sessions.knows("0", 500)
+
+
+def test_beyond_this_computer_a_password_is_needed() -> None:
+    """Or the service does not start; the message says what to do."""
+    with pytest.raises(ValidationError, match="hems password"):
+        DashboardSettings.read({"host": "0.0.0.0"}, {})  # noqa: S104
+    with pytest.raises(ValidationError, match="not a hash"):
+        DashboardSettings.read({"host": "0.0.0.0", "password_hash": "secret"}, {})  # noqa: S104
+    assert DashboardSettings.read({"host": "0.0.0.0", "password_hash": hashed("long enough", b"0123456789abcdef")}, {}).port == 8_080  # noqa: S104
+    assert DashboardSettings.read({"host": "::1"}, {}).password_hash is None
+
+
+def test_the_command_makes_a_hash_that_fits() -> None:
+    """Short passwords are refused; what is printed can be pasted."""
+    runner = CliRunner()
+    assert runner.invoke(password, ["--password", "short"]).exit_code == 2
+    made = runner.invoke(password, ["--password", "long enough"])
+    assert fits("long enough", made.output.strip())
