@@ -7,6 +7,7 @@ import structlog
 
 from hems.actor.context import Context
 from hems.actor.logs import Log
+from hems.actor.store import NotAccepted
 from hems.contracts.catalog import RELAY_RESULT
 from hems.contracts.payload import MalformedPayload
 from hems.contracts.relays import RelayResult
@@ -23,7 +24,7 @@ class Record:
     memory: Memory
     wall: datetime
     new_id: tuple[int, str] | None = None
-    answer: tuple[str, RelayResult] | None = None
+    answer: RelayResult | None = None
 
 
 class Journal:
@@ -62,8 +63,16 @@ class Journal:
                 slot, command_id = record.new_id
                 transaction.put(_id_key(record.relay, slot), command_id.encode())
             if record.answer is not None:
-                message_id, result = record.answer
-                transaction.accept(RELAY_RESULT, result, message_id=message_id, relay=record.relay)
+                transaction.accept(RELAY_RESULT, record.answer, message_id=f"{record.relay}-{record.memory.saved_s}", relay=record.relay)
+
+    def keep_answer(self, relay: str, result: RelayResult, message_id: str) -> bool:
+        """Commit an answer alone; False where the disk could not take it."""
+        try:
+            with self._context.store.transaction(durable=False) as transaction:
+                transaction.accept(RELAY_RESULT, result, message_id=message_id, relay=relay)
+        except NotAccepted:
+            return False
+        return True
 
     def write_time(self, wall: datetime) -> None:
         """Commit the time alone.

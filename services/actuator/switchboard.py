@@ -214,13 +214,14 @@ class Switchboard:
         """Journal, pin, answer: in this order for what leaves safety; a pin that is safe already stands."""
         relay = self.relays[name]
         changes = relay.take_changes()
-        written = self._write(name, request, answer, durable=bool(changes)) if changes or answer.accepted else True
         leaves = relay.level != relay.rules.safe and self._pins.get(name) != relay.level
+        said = _result(request, answer) if request and changes and not leaves else None
+        written = self._write(name, request, answer, said, durable=bool(changes)) if changes or answer.accepted else True
         fault = self._drive(name) if written or not leaves else "the journal can't be written; free some disk space"
         if fault is not None and leaves:
             self._give_up(name, request, before)
             answer, changes, written = Answer(accepted=False, reason=f"it can't be done: {fault}"), [], False
-        self._tell(name, request, answer, changes, answered=written and bool(changes))
+        self._tell(name, request, answer, changes, answered=written and said is not None)
         return answer.accepted
 
     def _give_up(self, name: str, request: Request | None, before: Checkpoint | None) -> None:
@@ -241,14 +242,18 @@ class Switchboard:
         if request is not None and not answer.accepted:
             self.refuse(name, request.source, request.command.id, answer.reason or "")
         elif request is not None and not answered:
-            self._voice.answer(name, _result(request, answer))
+            self._answer(name, _result(request, answer), switched=bool(changes))
         self.show(name)
 
-    def _write(self, name: str, request: Request | None, answer: Answer, *, durable: bool) -> bool:
-        """Write the journal; a switch is committed together with its answer."""
+    def _answer(self, name: str, result: RelayResult, *, switched: bool) -> None:
+        """The answer to a switch survives us; that to a command that changed nothing is only said."""
+        if not (switched and self._journal.keep_answer(name, result, f"{name}-{self._clocks.monotonic()}")):
+            self._voice.answer(name, result)
+
+    def _write(self, name: str, request: Request | None, answer: Answer, said: RelayResult | None = None, *, durable: bool) -> bool:
+        """Write the journal, and with it the answer, if the pin has moved already."""
         now_s, wall = self._clocks.monotonic(), self._clocks.now()
         new_id = (answer.slot, request.command.id) if request and request.command.id and answer.slot is not None else None
-        said = (f"{name}-{now_s}", _result(request, answer)) if durable and request and answer.accepted else None
         memory = self.relays[name].memory(now_s)
         try:
             self._journal.write(Record(name, memory, max(wall, self._trust.newest), new_id, said), durable=durable)
