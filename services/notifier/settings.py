@@ -69,7 +69,10 @@ class TwilioSettings(BaseModel):
     def _whole(self) -> Self:
         given = (self.account_sid, self.auth_token, self.from_number or self.messaging_service_sid)
         if any(given) and not all(given):
-            raise ValueError("an account needs account_sid, auth_token, and from_number or messaging_service_sid: all three or none")
+            raise ValueError(
+                "an account needs account_sid, from_number (or messaging_service_sid), and the token in the environment, "
+                "HEMS_NOTIFIER__TWILIO__AUTH_TOKEN: all three or none"
+            )
         return self
 
     def account(self) -> Account | None:

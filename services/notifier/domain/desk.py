@@ -43,6 +43,7 @@ class Note:
     key: str
     at: datetime
     letter: str
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class Desk:
             count = _how_many_fit(parts, last, only_urgent=written >= self.daily_cap)
             letter = self._letter(name, parts[:count], last, now)
             letters.append(letter)
-            state.notes += [Note(part.held.candidate.rule, name, part.held.candidate.key, now, letter.id) for part in parts[:count]]
+            state.notes += [_note(part.held.candidate, letter) for part in parts[:count]]
             parts = parts[count:]
 
     def _limited(self, state: DeskState, name: str, parts: list["_Part"], now: datetime, dropped: list[Dropped]) -> list["_Part"]:
@@ -186,8 +187,10 @@ class Desk:
         if any(note.key == candidate.key and now - note.at <= _ALREADY_TOLD_FOR for note in notes if note.rule != candidate.rule):
             return "already told by another rule"
         limit = self.rules[candidate.rule].limit
-        count = sum(note.rule == candidate.rule and now - note.at < limit.per for note in notes)
-        count += sum(part.held.candidate.rule == candidate.rule for part in allowed)
+        # Urgent ones are counted apart: what is less urgent must not stand in their way.
+        alike = (candidate.rule, candidate.urgent)
+        count = sum((note.rule, note.urgent) == alike and now - note.at < limit.per for note in notes)
+        count += sum((part.held.candidate.rule, part.held.candidate.urgent) == alike for part in allowed)
         return f"its rule's limit is {limit}" if count >= limit.count else None
 
     def _letter(self, name: str, parts: Sequence["_Part"], last: str, now: datetime) -> Letter:
@@ -220,6 +223,10 @@ class _Part:
     def text(self) -> str:
         text = fold(self.held.candidate.text).strip()
         return text if self.times == 1 else f"{text} ({self.times} times)"
+
+
+def _note(candidate: Candidate, letter: Letter) -> Note:
+    return Note(candidate.rule, letter.recipient, candidate.key, letter.created_at, letter.id, candidate.urgent)
 
 
 def _gathered(due: list[Held], dropped: list[Dropped]) -> list[_Part]:

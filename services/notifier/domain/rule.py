@@ -13,7 +13,7 @@ from hems.contracts.mains import Mains
 from hems.contracts.relays import RelayResult
 from services.notifier.domain.home import Home
 from services.notifier.domain.hours import DayHours
-from services.notifier.domain.wording import render
+from services.notifier.domain.wording import render, span
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Limit:
     per: timedelta = timedelta(days=1)
 
     def __str__(self) -> str:
-        return f"{self.count} in {self.per}"
+        return f"{self.count} in {span(self.per)}"
 
 
 @dataclass(frozen=True, kw_only=True)

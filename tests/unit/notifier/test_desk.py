@@ -1,5 +1,6 @@
 """From candidates to messages, over random weeks: nothing lost, nothing twice, nobody woken, no limit passed."""
 
+import itertools
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -126,8 +127,9 @@ def check_limits(letters: list[tuple[datetime, Letter]], by_id: dict[str, Candid
             for place, letter in enumerate(of_day, start=1):
                 assert (LAST in letter.text) == (place == cap)
                 assert place <= cap or any(part.urgent for part in all_notes(letter, by_id))
-        for rule in RULES.values():
-            told = [now for now, letter in mine for part in all_notes(letter, by_id) if part.rule == rule.name]
+        for rule, urgent in itertools.product(RULES.values(), (False, True)):
+            parts = [(now, part) for now, letter in mine for part in all_notes(letter, by_id)]
+            told = [now for now, part in parts if (part.rule, part.urgent) == (rule.name, urgent)]
             for now in told:
                 assert sum(now - rule.limit.per < other <= now for other in told) <= rule.limit.count
 
@@ -155,3 +157,17 @@ def test_another_rule_does_not_tell_the_same_again() -> None:
     letters, dropped = desk.tick(state, now + timedelta(minutes=6))
     assert letters == []
     assert [drop.reason for drop in dropped] == ["already told by another rule"]
+
+
+def test_a_critical_alert_is_not_held_up_by_warnings() -> None:
+    """Neither the daily cap nor the rule's limit, once warnings have used them up, stands in its way."""
+    now = datetime(2025, 1, 6, 12, tzinfo=UTC)
+    desk, state = Desk(RULES, {"me": Recipient("me")}, UTC, daily_cap=2), DeskState()
+    for number in range(4):
+        at = now + timedelta(minutes=number)
+        desk.add(state, [Candidate(f"w{number}", "rare", f"t{number}", f"w{number}", "Warning.", at, at + timedelta(minutes=30))])
+        desk.tick(state, at + timedelta(seconds=40))
+    later = now + timedelta(minutes=5)
+    desk.add(state, [Candidate("c", "rare", "t", "c", "Critical.", later, later + timedelta(minutes=30), urgent=True)])
+    letters, _ = desk.tick(state, later)
+    assert [letter.text for letter in letters] == ["Critical."]
