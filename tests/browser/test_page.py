@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 PATHS = ("/", "/history", "/appliances", "/home")
 WIDTHS = (390, 820, 1_400)
+_WIDEST = max(WIDTHS)
 PICTURES = Path(__file__).parents[2] / ".cache" / "screenshots"
 
 LIBRARYS_OWN: dict[str, str] = {}
@@ -105,6 +106,8 @@ def test_every_page_fits_and_is_accessible(look: Opener, width: int, scheme: str
         settled(page)
         page.screenshot(path=PICTURES / f"page-{path.strip('/') or 'now'}-{width}-{scheme}.png")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} sticks out at {width} px"
+        if scheme == "dark" and width != _WIDEST:
+            continue  # the colours are judged at one size
         page.evaluate(axe)
         found: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical") and one["id"] not in LIBRARYS_OWN]

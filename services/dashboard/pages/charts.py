@@ -164,7 +164,7 @@ def _power_axis(points: Sequence[tuple[datetime, float | None]]) -> Options:
 
 def round_top(power_w: float) -> float:
     """A round figure above a power that four steps divide, and never so low that the fridge fills the picture."""
-    wanted_w = max(power_w * 1.15, 400.0)
+    wanted_w = max(power_w * 1.1, 400.0)
     size = 10 ** math.floor(math.log10(wanted_w))
     return next(step * size for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10) if step * size >= wanted_w)
 
