@@ -26,6 +26,7 @@ from hems.contracts.mains import Mains
 from hems.contracts.topic import Root
 
 _EVENTS = 100
+_NAMES = 30
 _PAGES = 10
 _READINGS = 900
 _ROOT = Root("home")
@@ -76,13 +77,16 @@ def _events(chromium: Browser, address: str, watcher: Client) -> None:
     delays_s: list[float] = []
     for number in range(_EVENTS):
         page.evaluate(_WATCH)
-        now, name = datetime.now(UTC), f"bench{number % 50}"
-        event = ApplianceEvent(id=f"{number}", kind="started" if number < 50 else "finished", at=now, announced_at=now, confidence=1)
+        now, name = datetime.now(UTC), f"bench{number % _NAMES}"
+        event = ApplianceEvent(id=f"{number}", kind="started", at=now, announced_at=now, confidence=1)
         sent_ms = time.time() * 1_000
         watcher.publish(APPLIANCE_EVENT.at(_ROOT, appliance=name), event.to_wire(), qos=1)
         page.wait_for_function(f"window.seen['{name}'] !== undefined")
         delays_s.append((page.evaluate(f"window.seen['{name}']") - sent_ms) / 1_000)
-        time.sleep(0.13)
+        over = datetime.now(UTC)
+        event = ApplianceEvent(id=f"{number}-over", kind="finished", at=over, announced_at=over, confidence=1)
+        watcher.publish(APPLIANCE_EVENT.at(_ROOT, appliance=name), event.to_wire(), qos=1)
+        time.sleep(0.37)
     page.close()
     print(f"event announced → seen in the page  {percentiles_ms(delays_s)}")
 
