@@ -215,7 +215,7 @@ class Switchboard:
         relay = self.relays[name]
         changes = relay.take_changes()
         leaves = relay.level != relay.rules.safe and self._pins.get(name) != relay.level
-        said = _result(request, answer) if request and changes and not leaves else None
+        said = _result(request, answer) if request and answer.accepted and changes and not leaves else None
         written = self._write(name, request, answer, said, durable=bool(changes)) if changes or answer.accepted else True
         fault = self._drive(name) if written or not leaves else "the journal can't be written; free some disk space"
         if fault is not None and leaves:

@@ -133,7 +133,7 @@ class LoadManagerSettings(Section):
     power_cap_w: Annotated[Watts | None, Field(description="the home is kept below; none where absent")] = None
     peak: PeakSettings | None = None
     schedules: list[ScheduleSettings] = []
-    lease_s: Annotated[float, Field(ge=15, le=3_600, description="if this service dies, loads come back after so long at the latest")] = (
+    lease_s: Annotated[float, Field(ge=5, le=3_600, description="if this service dies, loads come back after so long at the latest")] = (
         120.0
     )
     stagger_s: Annotated[float, Field(ge=0, le=600, description="between two loads that are shed or brought back")] = 10.0
