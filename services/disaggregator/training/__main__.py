@@ -13,7 +13,7 @@ from services.disaggregator.training.build import Workshop, finished, fitted
 from services.disaggregator.training.export import OPSET, export, parity, state_sizes
 from services.disaggregator.training.packs import DEMO_DAYS, DEMO_HOME, PACKS, read, resample
 from services.disaggregator.training.progress import tell
-from services.disaggregator.training.recipes import RECIPES, Recipe
+from services.disaggregator.training.recipes import DEMO_DAYS_OF, RECIPES, Part, Recipe
 
 MODELS = Path(__file__).parents[1] / "model"
 CACHE = Path(__file__).parents[3] / ".cache" / "trained"
@@ -29,6 +29,8 @@ def main() -> None:
     parts = [replace(part, plan=replace(part.plan, seed=options.seed)) for part in recipe.parts]
     if options.epochs:
         parts = [replace(part, plan=replace(part.plan, epochs=options.epochs)) for part in parts]
+    if options.leave_out:
+        parts = [without(part, options.leave_out) for part in parts]
     recipe = replace(recipe, parts=tuple(parts))
     if options.part:
         fitted(Workshop(options.data, options.cache), parts[options.part - 1], not options.no_folds)
@@ -44,6 +46,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", choices=sorted(RECIPES), default="uk_30s")
     parser.add_argument("--epochs", type=int, help="epochs of every network (default: the recipe's)")
     parser.add_argument("--part", type=int, help="only train this network of the model (1 is the first), for the cache")
+    parser.add_argument("--leave-out", metavar="HOME", help='such as "REFIT 2": to judge with `hems evaluate`; give --out too')
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-folds", action="store_true", help="leave no home out: plain thresholds, no figures")
@@ -54,6 +57,15 @@ def parse() -> argparse.Namespace:
     if options.data is None:
         parser.error("say where the packs are: --data DIR")
     return options
+
+
+def without(part: Part, home: str) -> Part:
+    """The part as it would be if this home had never been recorded."""
+    homes, templates, judges = (
+        tuple(file for file in files if PACKS[file.removesuffix(DEMO_DAYS_OF)].home != home)
+        for files in (part.homes, part.templates, part.judges)
+    )
+    return replace(part, homes=homes, templates=templates, judges=judges)
 
 
 def build(recipe: Recipe, workshop: Workshop, options: argparse.Namespace) -> None:
@@ -86,6 +98,9 @@ def build(recipe: Recipe, workshop: Workshop, options: argparse.Namespace) -> No
             "seeds": [options.seed],
             "duration_s": time.monotonic() - began,
         },
+        "calibration": [
+            {"appliances": net.plan.appliances, "slopes": net.slopes.tolist(), "offsets": net.offsets.tolist()} for net in networks
+        ],
         "figures": figures,
         "data": card.citations(homes),
         "parity": {"steps": PARITY_STEPS, "max_abs_difference": worst},

@@ -43,7 +43,9 @@ def say(model: keras.Model, plan: Plan, recording: Recording) -> Said:
         logits, watts = predict(model, shape, over_sequences(power_w, period_s), look_back(power_w, shape.lags))
         for row, (start, kept, end) in enumerate(part):
             for column, lag in enumerate(shape.lags):
-                source = slice(max(kept - start, lag), end - start)
+                source = slice(min(max(kept - start, lag), end - start), end - start)
+                if source.start == source.stop:
+                    continue
                 target = slice(start + source.start - lag, end - lag)
                 said.probability[target, :, column] = 1 / (1 + np.exp(-logits[row, source, :, column]))
                 said.watts[target, :, column] = watts[row, source, :, column] * scales_w

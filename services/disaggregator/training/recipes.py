@@ -102,7 +102,7 @@ WASHING_MACHINES = Part(
             distractors=(("dishwasher", DISHWASHER),),
             distract_share=0.25,
         ),
-        epochs=16,
+        epochs=12,
         batches=40,
         length=768,
     ),
@@ -134,7 +134,7 @@ FRIDGE_60S = Recipe(
                 60,
                 Shape(1, (64, 64), 32, (0, 2, 10)),
                 Mixture(mains_power=(0.9, 1.1), heater_share=0.1),
-                epochs=12,
+                epochs=8,
                 batches=32,
                 length=768,
             ),
@@ -156,9 +156,7 @@ FAST_6S = Recipe(
                 ("kettle", "microwave"),
                 6,
                 Shape(2, (48,), 48, (0, 2, 10)),
-                Mixture(
-                    {"microwave": MICROWAVE, "kettle": replace(KETTLE, share=0.3, peak_w=(2150, 3100))}, around_share=0.7
-                ),
+                Mixture({"microwave": MICROWAVE, "kettle": replace(KETTLE, share=0.3, peak_w=(2150, 3100))}, around_share=0.7),
                 only=(("ukdale_house1_6s_2days", ("microwave",)), ("ukdale_house5_6s_1day", ("microwave",))),
                 epochs=8,
                 batches=64,
