@@ -186,7 +186,7 @@ def test_a_signature_is_the_power_above_before() -> None:
     assert [power_w for _, power_w in shape(power, start)] == [0, 0, 0, *[2_000] * 6]
 
 
-@pytest.mark.parametrize(("power_w", "top_w"), [(0, 400), (430, 600), (3_600, 4_000), (9_800, 12_000)])
+@pytest.mark.parametrize(("power_w", "top_w"), [(0, 400), (430, 480), (3_600, 4_000), (9_800, 12_000)])
 def test_the_axis_ends_at_a_round_figure(power_w: float, top_w: float) -> None:
     """Four steps divide it."""
     assert round_top(power_w) == top_w
