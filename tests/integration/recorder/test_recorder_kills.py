@@ -119,13 +119,24 @@ class Recorder:
             )
 
     async def end(self, how: signal.Signals) -> int:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(how)
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(how)
         return await self._process.wait()
 
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+
+@contextlib.asynccontextmanager
+async def _stopped_at_the_end(recorder: Recorder) -> AsyncGenerator[Recorder]:
+    """Also when the test fails."""
+    await recorder.start()
+    try:
+        yield recorder
+    finally:
+        await recorder.end(signal.SIGKILL)
 
 
 def _rows(file: Path) -> list[tuple[int, int]]:
@@ -151,19 +162,22 @@ async def test_many_kills_lose_and_double_nothing(mosquitto: RealBroker, tmp_pat
 
 async def _kill_again_and_again(mosquitto: RealBroker, folder: Path, *, kills: int, broker_kills: int) -> None:
     chance, meters, onlooker = random.Random(7), list[Meter](), Onlooker()
-    recorder, file = Recorder(mosquitto, folder), folder / "home" / "history.db"
+    file = folder / "home" / "history.db"
     of_broker = set(chance.sample(range(kills), broker_kills))
 
     def build(context: Context) -> Meter:
         meters.append(Meter(context))
         return meters[-1]
 
-    async with _running(mosquitto, "sensor", build, folder), _running(mosquitto, "dashboard", lambda _: onlooker, folder):
+    async with (
+        _running(mosquitto, "sensor", build, folder),
+        _running(mosquitto, "dashboard", lambda _: onlooker, folder),
+        _stopped_at_the_end(Recorder(mosquitto, folder)) as recorder,
+    ):
         await until(lambda: bool(meters))
         meter = meters[0]
         for kill in range(kills):
             written = len(_rows(file))
-            await recorder.start()
             await meter.read_some(chance)
             if chance.random() < 0.7:
                 await until(lambda written=written: len(_rows(file)) > written, 60)
@@ -173,7 +187,7 @@ async def _kill_again_and_again(mosquitto: RealBroker, folder: Path, *, kills: i
             await meter.read_some(chance)
             await asyncio.sleep(chance.uniform(0, 0.5))
             await recorder.end(signal.SIGKILL)
-        await recorder.start()
+            await recorder.start()
         await until(lambda: len(_rows(file)) >= len(meter.said), 60)
         # What was read within the last minute is counted when the minute is over, or at a start.
         await recorder.end(signal.SIGKILL)
