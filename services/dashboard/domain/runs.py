@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-
 from hems.contracts.appliances import ApplianceEvent, ApplianceState
 
 _KEPT_FOR = timedelta(hours=26)
@@ -148,7 +146,7 @@ def events_of(rows: Iterable[Sequence[Any]]) -> list[tuple[str, ApplianceEvent]]
     for _, appliance, said in rows:
         try:
             found.append((str(appliance), ApplianceEvent.model_validate(said)))
-        except ValidationError:
+        except ValueError:
             continue
     return found
 
