@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from hems.contracts.catalog import APPLIANCE_EVENT, APPLIANCE_LABEL, ENERGY, MAINS, RELAY, RELAY_RESULT, RELAY_SET_BY
@@ -46,12 +47,14 @@ def test_words_are_understood_however_they_are_typed(text: str, meaning: Answer)
 
 
 @given(st.text(max_size=400))
+@hypothesis(deadline=None)
 def test_any_text_is_read(text: str) -> None:
     """Nothing that anybody can send is a failure."""
     assert isinstance(read(text), Ask | Mute | Switch | Confirm)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["1111", "2222", "ask"]), st.integers(0, 400)), max_size=20))
+@hypothesis(deadline=None)
 def test_a_code_switches_once_and_soon(steps: list[tuple[str, int]]) -> None:
     """For any order of questions, codes and waits: only the newest code, once, in its five minutes, before a third wrong one."""
     codes, now, switch = Codes(), NOW, Switch("heater", "OFF")

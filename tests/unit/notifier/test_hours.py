@@ -17,6 +17,7 @@ clock_times = st.times().map(lambda moment: moment.replace(second=0, microsecond
 
 
 @given(clock_times, clock_times, zones, moments)
+@settings(deadline=None)
 def test_a_moment_is_in_a_span_or_in_its_complement(start: time, end: time, zone: ZoneInfo, moment: datetime) -> None:
     """Whatever the zone and the season, exactly one of the two holds it."""
     if start == end:

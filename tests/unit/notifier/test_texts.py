@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notifier.domain.gsm7 import fit, fold, segments
@@ -11,6 +11,7 @@ from services.notifier.domain.wording import check_template, energy, money, name
 
 
 @given(st.text(max_size=700))
+@settings(deadline=None)
 def test_any_text_fits_into_two_segments(text: str) -> None:
     """Whatever people or services write."""
     assert segments(fit(text)) <= 2
@@ -18,6 +19,7 @@ def test_any_text_fits_into_two_segments(text: str) -> None:
 
 
 @given(st.text(st.sampled_from("abc XYZ 0123 .,:;!?()@£$é\n"), max_size=120))
+@settings(deadline=None)
 def test_plain_text_stays_as_it_is(text: str) -> None:
     """Only what the alphabet lacks is replaced, and only what is too long is cut."""
     assert fit(text) == text.strip()
