@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from textwrap import shorten
 from typing import Literal
 
 from hems.contracts.relays import RelayState
@@ -15,6 +16,8 @@ from services.dashboard.domain.texts import Texts
 
 _ALERTS_SHOWN = 5
 _SMALL_CHANGE = 0.03
+_LONGEST_REASON = 140
+"""The page Home has all of it."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class Reader:
         for service, health in sorted(home.health.items()):
             reason = health.configuration_error or health.blind
             if reason and home.online.get(service, True) and service != "dashboard":
-                found.append(text("blind", service=text.name(service), reason=reason))
+                found.append(text("blind", service=text.name(service), reason=shorten(reason, _LONGEST_REASON, placeholder=" \u2026")))
         return found
 
     def _power_note(self, home: Home) -> str:

@@ -267,6 +267,8 @@ def test_what_is_not_live_is_said() -> None:
     home.see_status("sensor", ServiceStatus(online=True))
     home.see_health("sensor", ServiceHealth(at=NOW, version="1", started_at=NOW, blind="the port is gone"))
     assert read(home).warnings == ("Sensor: the port is gone",)
+    home.see_health("sensor", ServiceHealth(at=NOW, version="1", started_at=NOW, blind="gone " * 300))
+    assert len(read(home).warnings[0]) < 160
 
 
 def test_demand_says_what_is_held_back_and_until_when() -> None:
