@@ -140,6 +140,7 @@ def test_a_simulated_home_never_switches_real_loads(mosquitto: RealBroker, tmp_p
     process = ServiceProcess("actuator", environment, tmp_path / "log")
     process.start()
     home.until(lambda: "use --speed 1" in process.log, process.log)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert process.stop() == 78
 
 
