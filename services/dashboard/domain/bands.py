@@ -14,9 +14,10 @@ _MARGIN = 0.02
 
 @dataclass(frozen=True)
 class Band:
-    """A run within the picture. `lane` counts from the top; None where there is no room for the name."""
+    """A run within the picture, which may have begun before. `lane` counts from the top; None where there is no room for the name."""
 
     appliance: str
+    began: datetime
     start: datetime
     end: datetime
     running: bool
@@ -41,5 +42,5 @@ def bands(runs: Sequence[Run], names: dict[str, str], oldest: datetime, now: dat
         lane = next((number for number, free in enumerate(free_from) if free <= left), None)
         if lane is not None:
             free_from[lane] = left + _MARGIN + _LETTER * len(names.get(run.appliance, run.appliance))
-        found.append(Band(run.appliance, start, end, run.end is None, run.probable, colour(run.appliance), lane))
+        found.append(Band(run.appliance, run.start, start, end, run.end is None, run.probable, colour(run.appliance), lane))
     return found

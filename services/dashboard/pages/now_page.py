@@ -150,7 +150,7 @@ class NowPage:
                     tag("span", classes="dot", aria_hidden="true")
                     tag("span", self._frame.texts.name(band.appliance))
                     until = "" if band.running else f"\u2013{self._frame.figures.time(band.end)}"
-                    tag("span", f"{self._frame.figures.time(band.start)}{until}", "soft")
+                    tag("span", f"{self._frame.figures.time(band.began)}{until}", "soft")
 
     def _pick_span(self, span: str) -> None:
         self._span_s = int(span)

@@ -151,6 +151,14 @@ def test_names_on_bands_do_not_cover_each_other() -> None:
     assert all(band.running for band in shown)
 
 
+def test_a_band_is_cut_to_the_picture_and_still_knows_when_it_began() -> None:
+    """A run of two hours in a picture of one."""
+    runs = Runs()
+    runs.see_state("washer", state(running=True, since_s=-7_200))
+    (band,) = bands(runs.within(after(-3_600), NOW), {}, after(-3_600), NOW)
+    assert (band.began, band.start, band.end) == (after(-7_200), after(-3_600), NOW)
+
+
 def test_a_typical_run_is_the_median() -> None:
     """One odd run changes nothing; runs without an end don't count."""
     events = [
