@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, Table, delete, func, insert, null, select
 
 from services.recorder import ledger
 from services.recorder.database import Database, available
@@ -19,8 +19,10 @@ from services.recorder.domain.tariff import PriceSeries, Pricing, Tariff, Versio
 from services.recorder.tables import HOME, counters, days, gaps, happenings, homes, mains, minutes, notes, series, states, subjects, tariffs
 
 T = TypeVar("T")
+AtRow = TypeVar("AtRow", MainsRow, StateRow)
 
 _MAINS_COLUMNS = tuple(column.name for column in mains.columns if column.name != "home")
+_FEW = 500
 _LATE_US = 5 * MINUTE_US
 _THINNED = "thinned_until_us"
 _THIN_STEP_US = 6 * 3_600 * SECOND_US
@@ -240,8 +242,8 @@ class History:
 
     def _record(self, connection: Connection, memory: _Memory, rows: Sequence[Row]) -> bool:
         home = memory.home
-        readings = [row for row in rows if isinstance(row, MainsRow)]
-        said = [row for row in rows if isinstance(row, StateRow)]
+        readings = self._new(connection, memory, mains, [row for row in rows if isinstance(row, MainsRow)])
+        said = self._new(connection, memory, states, [row for row in rows if isinstance(row, StateRow)])
         ledger.insert_new(connection, mains, [_mains(home, row) for row in readings])
         ledger.insert_new(connection, states, [self._state(connection, memory, row) for row in said])
         self._record_happenings(connection, home, [row for row in rows if isinstance(row, Happening)])
@@ -254,6 +256,15 @@ class History:
             self._fold(connection, memory)
             return True
         return False
+
+    def _new(self, connection: Connection, memory: _Memory, table: Table, rows: list[AtRow]) -> list[AtRow]:
+        """Without those that are there: a service that says again what it keeps makes the sums no work."""
+        if not rows or len(rows) > _FEW:
+            return rows
+        subject = table.c.subject if table is states else null()
+        there = select(table.c.at_us, subject).where(table.c.home == memory.home, table.c.at_us.in_([row.at_us for row in rows]))
+        known = {(at_us, number) for at_us, number in connection.execute(there)}
+        return [row for row in rows if (row.at_us, memory.subjects.get(row.appliance) if isinstance(row, StateRow) else None) not in known]
 
     def _state(self, connection: Connection, memory: _Memory, row: StateRow) -> dict[str, Any]:
         values = asdict(row) | {

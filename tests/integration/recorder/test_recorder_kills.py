@@ -180,7 +180,7 @@ async def _kill_again_and_again(mosquitto: RealBroker, folder: Path, *, kills: i
             written = len(_rows(file))
             await meter.read_some(chance)
             if chance.random() < 0.7:
-                await until(lambda written=written: len(_rows(file)) > written, 60)
+                await until(lambda written=written: len(_rows(file)) > written, 120)
             if kill in of_broker:
                 mosquitto.kill()
                 mosquitto.start()
@@ -188,12 +188,12 @@ async def _kill_again_and_again(mosquitto: RealBroker, folder: Path, *, kills: i
             await asyncio.sleep(chance.uniform(0, 0.5))
             await recorder.end(signal.SIGKILL)
             await recorder.start()
-        await until(lambda: len(_rows(file)) >= len(meter.said), 60)
+        await until(lambda: len(_rows(file)) >= len(meter.said), 120)
         # What was read within the last minute is counted when the minute is over, or at a start.
         await recorder.end(signal.SIGKILL)
         heard = len(onlooker.totals)
         await recorder.start()
-        await until(lambda: len(onlooker.totals) > heard and onlooker.totals[-1] >= 0.9999 * _integral_kwh(meter), 60)
+        await until(lambda: len(onlooker.totals) > heard and onlooker.totals[-1] >= 0.9999 * _integral_kwh(meter), 120)
         assert await recorder.end(signal.SIGTERM) == 0, recorder.log
     assert _rows(file) == [(microseconds(at), round(power_w * 1_000)) for at, power_w in meter.said]
     assert onlooker.totals[-1] == pytest.approx(_integral_kwh(meter), rel=1e-4)
