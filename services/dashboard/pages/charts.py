@@ -56,7 +56,7 @@ def _band(band: Band, texts: Texts, figures: Figures) -> list[Options]:
         "show": band.lane is not None, "position": [6, 6 + _LANE_PX * (band.lane or 0)],
         "color": f"var(--t{band.colour})", "fontSize": 13, "fontWeight": 500, "fontFamily": "Roboto, system-ui, sans-serif",
     }  # fmt: skip
-    style = {"color": ink, "opacity": 0.14 if band.probable else 0.26}
+    style = {"color": ink, "opacity": 0.1 if band.probable else 0.18}
     start = {"xAxis": figures.local_ms(band.start), "name": texts.name(band.appliance), "itemStyle": style, "label": label}
     return [start, {"xAxis": figures.local_ms(band.end)}]
 
