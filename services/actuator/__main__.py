@@ -56,7 +56,7 @@ def _clocks(context: Context) -> Clocks:
     if isinstance(context.clock, SimulatedClock):
         # Services live in the recording's time, which may be long ago; people's own programs don't.
         trust = partial(TrustedTime, earliest=_ANY_TIME)
-        return Clocks(monotonic, context.clock.now, lambda: datetime.now(UTC), boot, trust)
+        return Clocks(monotonic, context.clock.now, lambda: datetime.now(UTC), boot, context.clock.rate, trust)
     return Clocks(monotonic, context.clock.now, boot=boot)
 
 

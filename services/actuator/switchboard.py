@@ -67,6 +67,7 @@ class Clocks:
         monotonic: real seconds that never jump: what every limit is counted by, also in a simulated home.
         now: the domain's time of day.
         people_now: the time of day in which people's own programs live; the domain's, except in a simulated home.
+        rate: how fast `now` runs against `monotonic`.
         boot: names this run of the machine, in which monotonic times compare.
         trust: judges the time of day, given the newest that was persisted.
     """
@@ -75,6 +76,7 @@ class Clocks:
     now: Callable[[], datetime]
     people_now: Callable[[], datetime] | None = None
     boot: str = ""
+    rate: float = 1.0
     trust: Callable[[datetime | None], TrustedTime] = TrustedTime
 
 
@@ -199,7 +201,7 @@ class Switchboard:
         if until_s is None:
             return None
         if name not in self._untils or self._untils[name][0] != until_s:
-            self._untils[name] = (until_s, wall_time_of(until_s, Instant(self._clocks.monotonic(), self._clocks.now())))
+            self._untils[name] = (until_s, wall_time_of(until_s, Instant(self._clocks.monotonic(), self._clocks.now()), self._clocks.rate))
         return self._untils[name][1]
 
     def _begin(self, name: str, rules: RelayRules) -> None:

@@ -312,6 +312,6 @@ class Relay:
             self._switched_s.append(now_s)
 
 
-def wall_time_of(at_s: float, now: Instant) -> datetime:
-    """A monotonic time as people read it, by the clocks of now."""
-    return now.wall + timedelta(seconds=min(at_s - now.monotonic_s, 366 * 86_400.0))
+def wall_time_of(at_s: float, now: Instant, rate: float = 1.0) -> datetime:
+    """A monotonic time as people read it, by the clocks of now; the wall runs at `rate`."""
+    return now.wall + timedelta(seconds=min(at_s - now.monotonic_s, 366 * 86_400.0) * rate)

@@ -14,10 +14,13 @@ from hems.contracts.relays import RelayCommand, RelayResult
 from hems.testing.clocks import START, ManualClock
 from hems.testing.harness import Stage, on_stage
 from hems.testing.memory_bus import MemoryBroker
-from services.actuator.audit_file import entries
+from services.actuator.actor import Actuator
+from services.actuator.audit_file import AuditFile, entries
 from services.actuator.command import audit
+from services.actuator.settings import ActuatorSettings
+from services.actuator.switchboard import Clocks
 from services.actuator.tasmota_board import TasmotaBoard
-from tests.unit.actuator.stage import FaultyBoard, actuator
+from tests.unit.actuator.stage import RELAYS, FaultyBoard, actuator
 
 
 def _results(stage: Stage) -> list[RelayResult]:
@@ -231,3 +234,22 @@ async def test_the_audit_shows_who_what_when_and_why(tmp_path: Path, monkeypatch
     missing = CliRunner().invoke(audit, ["--directory", str(tmp_path / "elsewhere")])
     assert missing.exit_code == 1
     assert "is not there" in missing.output
+
+
+async def test_in_a_simulated_home_people_and_services_are_judged_by_their_own_clocks(tmp_path: Path) -> None:
+    """A local program lives in real time, a service in the recording's; a lease is real seconds, and shown in the recording's."""
+    clock, real = ManualClock(), START + timedelta(days=400)
+    settings = ActuatorSettings.read({"relays": RELAYS}, {})
+    clocks = Clocks(clock.monotonic, clock.now, lambda: real, "test", 20.0)
+    board: Any = FaultyBoard(bulb="OFF", fridge="ON")
+    trail: Any = AuditFile(tmp_path / "audit.db", 1_000)
+    async with on_stage(
+        "actuator", lambda context: Actuator(settings, context, board, trail, clocks, clock.sleep), tmp_path, clock=clock
+    ) as stage:
+        await stage.tell(RELAY_SET, RelayCommand(state="ON", issued_at=real, for_s=60), relay="bulb")
+        await stage.tell(RELAY_SET_BY, RelayCommand(state="OFF", issued_at=clock.now()), relay="bulb", source="dashboard")
+        await stage.tell(RELAY_SET, RelayCommand(state="ON", issued_at=clock.now()), relay="bulb")
+    assert [result.accepted for result in _results(stage)] == [True, True, False]
+    assert [state.until for _, state in stage.said(RELAY) if state.state == "ON" and state.source == "local"] == [
+        START + timedelta(minutes=20)
+    ]
