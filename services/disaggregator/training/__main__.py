@@ -1,6 +1,7 @@
 """`python -m services.disaggregator.training --data DIR --model NAME`: trains, judges, exports, writes the card."""
 
 import argparse
+import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -72,7 +73,8 @@ def build(recipe: Recipe, workshop: Workshop, options: argparse.Namespace) -> No
     """Train every appliance's network, export them as one graph and write its card."""
     began = time.monotonic()
     networks, entries, figures = finished(workshop, recipe, not options.no_folds)
-    path = options.out / recipe.name / "model.onnx"
+    folder = options.cache / f"{recipe.name}.new"
+    path = folder / "model.onnx"
     export(networks, path)
     worst = parity(networks, path, *parity_input(workshop, recipe))
     tell(f"parity over {PARITY_STEPS} steps: {worst:.2g}")
@@ -107,8 +109,16 @@ def build(recipe: Recipe, workshop: Workshop, options: argparse.Namespace) -> No
         "opset": OPSET,
         "notes": recipe.notes,
     }
-    card.write(options.out / recipe.name, content)
+    card.write(folder, content)
+    release(folder, options.out / recipe.name)
     tell(f"wrote {recipe.name} after {time.monotonic() - began:.0f} s")
+
+
+def release(made: Path, folder: Path) -> None:
+    """Put both files in place together: a service that starts meanwhile finds them matching but for an instant."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("model.onnx", "card.json"):
+        shutil.move(made / name, folder / name)
 
 
 def parity_input(workshop: Workshop, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:

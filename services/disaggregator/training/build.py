@@ -12,13 +12,17 @@ import numpy as np
 from services.disaggregator.training import calibrate
 from services.disaggregator.training.activations import rule_of
 from services.disaggregator.training.export import Trained
-from services.disaggregator.training.measures import Judged, best_threshold, judged, say, scores
+from services.disaggregator.training.measures import Judged, best_threshold, calibration_error, judged, say, scores
 from services.disaggregator.training.network import build
 from services.disaggregator.training.packs import PACKS, Recording, read, resample
 from services.disaggregator.training.progress import tell
 from services.disaggregator.training.recipes import DEMO_DAYS_OF, Part, Recipe
+from services.disaggregator.training.thresholds import Thresholds, choose
+from services.disaggregator.training.thresholds import figures as figures_of
 from services.disaggregator.training.train import Plan, train
 
+CYCLES = ("dishwasher", "washing_machine")
+"""Worth a word before they are sure."""
 Folds = dict[str, list[tuple[str, Judged]]]
 """By appliance: home left out, and what was said about it."""
 
@@ -107,23 +111,24 @@ def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[
     announcing = recipe.announcing[name]
     column = recipe.lags_s.index(announcing.corrected_lag_s)
     pairs = [said for _, said in homes]
-    now, later = ((best_threshold(pairs, lag, announcing.false_a_day) if pairs else (0.5, 0.3)) for lag in (0, column))
+    now = choose(pairs, announcing.false_a_day) if pairs else Thresholds(0.5, 0.3, announcing.minimum_on_s, announcing.minimum_off_s)
+    later = best_threshold(pairs, column)[0] if pairs else 0.5
     entry = {
         "name": name,
         "on_above_w": rule_of(name, recipe.period_s).on_above_w,
-        "threshold_on": now[0],
-        "threshold_off": now[1],
-        "threshold_corrected": later[0],
+        "threshold_on": now.on,
+        "threshold_off": now.off,
+        "threshold_corrected": later,
         "corrected_lag_s": announcing.corrected_lag_s,
-        "minimum_on_s": announcing.minimum_on_s,
-        "minimum_off_s": announcing.minimum_off_s,
-        "probable_threshold": now[0] * 0.7,
+        "minimum_on_s": now.minimum_on_s,
+        "minimum_off_s": now.minimum_off_s,
+        "probable_threshold": now.on * 0.7 if name in CYCLES else None,
         "typical_power_w": announcing.typical_power_w,
     }
     figures = {
         home: {
-            "at_once": scores(said, 0, *now, announcing.minimum_on_s, announcing.minimum_off_s),
-            "corrected": scores(said, column, later[0], later[0]),
+            "at_once": figures_of(said, 0, now) | {"ece": calibration_error(said.probability[:, 0], said.truth_on)},
+            "corrected": scores(said, column, later, later),
             "always_zero_mae_w": float(said.truth_w.mean()),
         }
         for home, said in homes

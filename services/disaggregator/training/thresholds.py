@@ -1,0 +1,59 @@
+"""Chooses when a probability is called running, on homes left out, in the way in which the service says it."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from services.disaggregator.training.activations import Flags, runs
+from services.disaggregator.training.measures import SHORT_LOADS, Judged, event_scores, hysteresis, lasting, sample_scores
+from services.disaggregator.training.packs import Floats
+
+ON = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+OFF_SHARES = (0.25, 0.6)
+MINIMUM_ON_S = (0, 120, 300)
+MINIMUM_OFF_S = (0, 300, 900, 1500)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """As the service takes them: a start and an end are believed after the probability has held for the minimum."""
+
+    on: float
+    off: float
+    minimum_on_s: int
+    minimum_off_s: int
+
+
+def announced(probability: Floats, period_s: int, chosen: Thresholds) -> Flags:
+    """When the service would say that it runs, [samples]: late by the minima at both ends."""
+    later_on, later_off = chosen.minimum_on_s // period_s, chosen.minimum_off_s // period_s
+    flags = lasting(hysteresis(probability, chosen.on, chosen.off), later_on + 1, later_off)
+    said = np.zeros_like(flags)
+    for start, end in runs(flags):
+        said[start + later_on : end + later_off] = True
+    return said
+
+
+def figures(home: Judged, column: int, chosen: Thresholds) -> dict[str, float]:
+    """Sample scores, and starts by the time of their announcement."""
+    period_s = home.period_s
+    said = announced(home.probability[:, column], period_s, chosen)
+    still = hysteresis(home.probability[:, column], chosen.off, chosen.off)
+    result = sample_scores(said, home.watts[:, column] * still, home.truth_on, home.truth_w)
+    short = home.appliance in SHORT_LOADS or home.appliance == "fridge"
+    early = max(30, period_s) // period_s if short else 300 // period_s
+    return result | event_scores(said, home.truth_on, early, early if short else 900 // period_s, home.days)
+
+
+def choose(homes: list[Judged], false_a_day: float) -> Thresholds:
+    """The best mean over the homes of sample F1, half the starts' F1, less a tenth a false start over the budget."""
+    cycle = homes[0].appliance in ("dishwasher", "washing_machine")
+    grid = product(ON, OFF_SHARES, MINIMUM_ON_S if cycle else (0,), MINIMUM_OFF_S if cycle else (0,))
+    choices = [Thresholds(on, on * share, minimum_on_s, minimum_off_s) for on, share, minimum_on_s, minimum_off_s in grid]
+    worth = [float(np.mean([_worth(figures(home, 0, one), false_a_day) for home in homes])) for one in choices]
+    return choices[int(np.argmax(worth))]
+
+
+def _worth(result: dict[str, float], false_a_day: float) -> float:
+    return result["f1"] + 0.5 * result["event_f1"] - 0.1 * max(0.0, result["false_a_day"] - false_a_day)
