@@ -27,7 +27,7 @@ def live(points: Sequence[tuple[datetime, float | None]], shown: Sequence[Band],
     """The line of the page Now, whole."""
     return {
         **_STILL,
-        "grid": {"left": 8, "right": 12, "top": 14, "bottom": 4, "containLabel": True},
+        "grid": {"left": 8, "right": 24, "top": 14, "bottom": 4, "containLabel": True},
         "tooltip": {**_TOOLTIP, "trigger": "axis", "axisPointer": {"lineStyle": {"color": "var(--ink-soft)"}}},
         **live_changes(points, shown, texts, figures),
     }
