@@ -14,7 +14,10 @@ _MARGIN = 0.02
 
 @dataclass(frozen=True)
 class Band:
-    """A run within the picture, which may have begun before. `lane` counts from the top; None where there is no room for the name."""
+    """A run within the picture, which may have begun before.
+
+    `lane` counts from the top; None where there is no room for the name. With `name_before` it stands left of the band.
+    """
 
     appliance: str
     began: datetime
@@ -24,6 +27,7 @@ class Band:
     probable: bool
     colour: int
     lane: int | None
+    name_before: bool
 
 
 def bands(runs: Sequence[Run], names: dict[str, str], oldest: datetime, now: datetime) -> list[Band]:
@@ -39,8 +43,11 @@ def bands(runs: Sequence[Run], names: dict[str, str], oldest: datetime, now: dat
     for run in runs:
         start, end = max(run.start, oldest), min(run.end or now, now)
         left = (start - oldest).total_seconds() / span_s
-        lane = next((number for number, free in enumerate(free_from) if free <= left), None)
+        width = _MARGIN + _LETTER * len(names.get(run.appliance, run.appliance))
+        name_before = left + width > 1
+        first = left - width if name_before else left
+        lane = next((number for number, free in enumerate(free_from) if free <= first), None)
         if lane is not None:
-            free_from[lane] = left + _MARGIN + _LETTER * len(names.get(run.appliance, run.appliance))
-        found.append(Band(run.appliance, run.start, start, end, run.end is None, run.probable, colour(run.appliance), lane))
+            free_from[lane] = first + width
+        found.append(Band(run.appliance, run.start, start, end, run.end is None, run.probable, colour(run.appliance), lane, name_before))
     return found

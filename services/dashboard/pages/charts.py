@@ -53,7 +53,8 @@ def live_changes(points: Sequence[tuple[datetime, float | None]], shown: Sequenc
 def _band(band: Band, texts: Texts, figures: Figures) -> list[Options]:
     ink = f"var(--c{band.colour})"
     label = {
-        "show": band.lane is not None, "position": [6, 6 + _LANE_PX * (band.lane or 0)],
+        "show": band.lane is not None, "position": [-6 if band.name_before else 6, 6 + _LANE_PX * (band.lane or 0)],
+        "align": "right" if band.name_before else "left",
         "color": f"var(--t{band.colour})", "fontSize": 13, "fontWeight": 500, "fontFamily": "Roboto, system-ui, sans-serif",
     }  # fmt: skip
     style = {"color": ink, "opacity": 0.1 if band.probable else 0.18}

@@ -151,6 +151,15 @@ def test_names_on_bands_do_not_cover_each_other() -> None:
     assert all(band.running for band in shown)
 
 
+def test_a_name_at_the_edge_stands_before_its_band() -> None:
+    """What begins right now is not cut off."""
+    runs = Runs()
+    runs.see_event("washing_machine", event("started", -5))
+    runs.see_event("kettle", event("started", -3_000))
+    shown = {band.appliance: band.name_before for band in bands(runs.within(after(-3_600), NOW), {}, after(-3_600), NOW)}
+    assert shown == {"washing_machine": True, "kettle": False}
+
+
 def test_a_band_is_cut_to_the_picture_and_still_knows_when_it_began() -> None:
     """A run of two hours in a picture of one."""
     runs = Runs()
