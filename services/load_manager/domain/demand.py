@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from pydantic import Field
-
 from hems.contracts.demand import DemandEvent, DemandLevel, DemandOverride
 from hems.contracts.payload import Payload
 
@@ -12,11 +10,15 @@ _MOST_EVENTS = 100
 
 
 class Demands(Payload):
-    """The events known and not over, and the opt-outs. Every change makes a new one; the store keeps it."""
+    """The events known and not over, and the opt-outs. Every change makes a new one; the store keeps it.
+
+    Attributes:
+        left_alone: relay, and the event during which it is left alone.
+    """
 
     events: tuple[DemandEvent, ...] = ()
     opted_out: frozenset[str] = frozenset()
-    left_alone: dict[str, str] = Field(default={}, description="relay, and the event during which it is left alone")
+    left_alone: dict[str, str] = {}
 
     def with_event(self, event: DemandEvent, now: datetime) -> "Demands":
         """Take an event: an equal id replaces the earlier one; `normal` takes back its own id, or all in its span."""

@@ -170,6 +170,7 @@ class Manager:
             capped = capped[:-1]
         if capped != self.standing.capped:
             self._cap.acted()
+            self.filter.begin_anew()
             self._update(capped=capped)
 
     def _shed(self, event: DemandEvent | None, local: datetime, now: datetime, filtered_w: float | None) -> list[Order]:

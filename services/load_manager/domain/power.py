@@ -25,6 +25,10 @@ class PowerFilter:
         self._forget(now)
         return median(power_w for _, power_w in self._readings) if len(self._readings) >= _FEWEST else None
 
+    def begin_anew(self) -> None:
+        """A load was switched: what was measured before says nothing about now."""
+        self._readings.clear()
+
     def _forget(self, now: datetime) -> None:
         while self._readings and self._readings[0][0] < now - self._window:
             self._readings.popleft()

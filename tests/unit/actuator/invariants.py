@@ -53,8 +53,8 @@ def leases_end(world: World) -> None:
         end_s = said.answered_s + command.for_s
         later = [other.answered_s for other in followed[place + 1 :] if not _repeats(other)]
         if (
-            min(later, default=end_s + 1) <= end_s
-            or any(said.answered_s < at_s <= end_s for at_s, _ in world.starts)
+            min(later, default=end_s + 1) <= end_s + EPSILON_S
+            or any(said.answered_s < at_s <= end_s + EPSILON_S for at_s, _ in world.starts)
             or not _held(world, end_s)
         ):
             continue

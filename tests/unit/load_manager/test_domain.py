@@ -212,14 +212,14 @@ def test_a_refused_order_is_tried_again_later() -> None:
 
 
 def test_the_cap_sheds_until_the_home_is_under_and_brings_back_when_there_is_room() -> None:
-    """Above the limit for a while: one load after the other; far enough below for long: back."""
-    house = House(HEATER, FRIDGE, limits=Limits(cap_w=3_000))
+    """Above the limit for a while: by priority; with room for the load and a margin, for long: back."""
+    long = Sheddable("heater", 1, longest_off_s=7_200, power_w=2_000)
+    house = House(long, FRIDGE, limits=Limits(cap_w=3_000))
     assert house.run(60, 2_900).on() == {"heater", "fridge"}
-    assert house.run(60, 3_500).on() == {"fridge"} or house.on() == set()
-    shed = house.on()
-    house.run(60, 2_800)
-    assert house.on() == shed, "there is no room for 2 kW below the limit"
-    assert house.run(400, 500).on() == {"heater", "fridge"}
+    assert house.run(28, 3_500).on() == {"fridge"}
+    assert house.run(600, 1_200).on() == {"fridge"}, "there is no room for 2 kW below the limit"
+    assert house.run(100, 500).on() == {"fridge"}, "the room has not lasted"
+    assert house.run(100, 500).on() == {"heater", "fridge"}
 
 
 def test_a_peak_limit_holds_in_its_hours() -> None:
