@@ -32,6 +32,7 @@ def main() -> None:
         parts = [replace(part, plan=replace(part.plan, epochs=options.epochs)) for part in parts]
     if options.leave_out:
         parts = [without(part, options.leave_out) for part in parts]
+        options.no_folds = True  # leaving out a second home may leave none
     recipe = replace(recipe, parts=tuple(parts))
     if options.part:
         fitted(Workshop(options.data, options.cache), parts[options.part - 1], not options.no_folds)
