@@ -5,7 +5,7 @@ PREPARE = @PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m scripts.environment
 ENV = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-postgres check format generate lock train bench bench-accuracy clean
+.PHONY: help setup run test test-long test-postgres test-browser check format generate lock train bench bench-accuracy clean
 
 help: ## Say what there is
 	@echo "make TARGET, on a computer with Python 3.11 or later; the rest is brought. TARGET is one of:"

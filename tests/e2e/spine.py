@@ -63,7 +63,7 @@ class Spine:
     def __init__(self, broker: RealBroker, directory: Path, speed: float) -> None:
         clock = {
             "HEMS_CLOCK__EPOCH": "2015-01-04T09:32:32+00:00",
-            "HEMS_CLOCK__ANCHOR_S": str(time.monotonic() + 1),
+            "HEMS_CLOCK__ANCHOR_S": str(time.monotonic() + 3),
             "HEMS_CLOCK__RATE": str(speed),
         }
         meter, voltage = directory / "meter", directory / "voltage"
@@ -87,7 +87,10 @@ class Spine:
         processes = (self.replay, self.sensor, self.disaggregator)
         async with self._listening():
             try:
-                for process in processes:
+                # A reader that has never connected has no session yet, in which readings could wait for it.
+                self.disaggregator.start()
+                await self.until(lambda: f"{HOME}-disaggregator-durable" in self.broker.log, "the disaggregator did not connect")
+                for process in (self.sensor, self.replay):
                     process.start()
                 yield self
             finally:

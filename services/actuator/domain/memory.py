@@ -1,10 +1,6 @@
 """What a relay must know after a restart."""
 
-from typing import Annotated
-
-from pydantic import Field
-
-from hems.contracts.payload import Moment, Payload
+from hems.contracts.payload import Moment, Payload, Seconds
 from hems.contracts.relays import Level, Source
 
 MOST_IDS = 512
@@ -22,9 +18,9 @@ class Memory(Payload):
     level: Level
     changed_s: float
     switched_s: tuple[float, ...] = ()
-    away_used_s: Annotated[float, Field(ge=0)] = 0.0
+    away_used_s: Seconds = 0.0
     newest_issued: dict[Source, Moment] = {}
-    next_slot: Annotated[int, Field(ge=0, lt=MOST_IDS)] = 0
+    next_slot: int = 0
 
     def in_boot(self, boot: str, now_s: float) -> "Memory":
         """The same, in this run's monotonic time."""
@@ -47,7 +43,7 @@ class RecentIds:
     def __init__(self, slots: dict[int, str] | None = None, next_slot: int = 0) -> None:
         self._slots = dict(slots or {})
         self._known = {known: slot for slot, known in self._slots.items()}
-        self.next_slot = next_slot
+        self.next_slot = next_slot % MOST_IDS
 
     def __contains__(self, command_id: str) -> bool:
         return command_id in self._known

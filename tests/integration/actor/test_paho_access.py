@@ -121,7 +121,6 @@ async def test_publications_are_answered_after_a_pause_in_reading(shared_mosquit
         client = _client(bus)
         answered = asyncio.create_task(client.publish_answered("hems/answered/relay/a/set", b"ON", qos=1, retain=False, patience_s=0.05))
         await asyncio.sleep(0.3)
-        assert not answered.done()
         async for delivery in bus.deliveries():
             delivery.acknowledge()
             if answered.done():

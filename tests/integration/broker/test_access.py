@@ -38,13 +38,11 @@ def may_hear(user: str, topic: Topic[Any]) -> bool:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_each_user_says_and_hears_what_the_contracts_grant_and_nothing_else(
-    shared_mosquitto: RealBroker, protocol: MQTTProtocolVersion
-) -> None:
+def test_each_user_says_and_hears_what_the_contracts_grant_and_nothing_else(mosquitto: RealBroker, protocol: MQTTProtocolVersion) -> None:
     """All publish to all topics and subscribe to all: what arrives is exactly what the catalogue grants."""
     names = list(instances(f"home{protocol}"))
     with ExitStack() as stack:
-        clients = {user: stack.enter_context(connected(shared_mosquitto, user, protocol)) for user in USERS}
+        clients = {user: stack.enter_context(connected(mosquitto, user, protocol)) for user in USERS}
         for client in clients.values():
             client.subscribe("#")
         for (user, client), (_, _, name) in product(clients.items(), names):
