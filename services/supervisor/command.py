@@ -67,9 +67,10 @@ def _introduce(plan: Plan) -> None:
     if plan.demo:
         click.echo(f"This is a demo: a recorded home, played {plan.environment['HEMS_CLOCK__RATE']} times as fast, with simulated meters.")
     if plan.own_broker:
-        click.echo(
-            f"MQTT broker on {plan.broker.host}:{plan.broker.port}; your own client's account is in {plan.account}. Ctrl-C stops all of it."
-        )
+        click.echo(f"MQTT broker on {plan.broker.host}:{plan.broker.port}; the account for your own client is in {plan.account}.")
+    if plan.page:
+        click.echo(f"The page: {plan.page}")
+    click.echo("Ctrl-C stops all of it.")
 
 
 @contextmanager

@@ -79,7 +79,12 @@ async def _until_told(stop: asyncio.Event, plan: Plan, clock: Mapping[str, str],
     told: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
     if watch:
         told.append(
-            asyncio.create_task(run_attached(python("services.watch", "--account", str(plan.account)), {**plan.of("client"), **clock}))
+            asyncio.create_task(
+                run_attached(
+                    python("services.watch", "--account", str(plan.account), *(("--page", plan.page) if plan.page else ())),
+                    {**plan.of("client"), **clock},
+                )
+            )
         )
     try:
         await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)

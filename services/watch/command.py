@@ -42,7 +42,8 @@ _PICTURE_WIDTH = 96
     "--account", type=click.Path(dir_okay=False, path_type=Path), default="var/mqtt.env", show_default=True, help="Broker and password."
 )
 @click.option("--picture", "saved", type=click.Path(dir_okay=False, path_type=Path), help="Save the last screen here, as SVG.")
-def watch(account: Path, saved: Path | None) -> None:
+@click.option("--page", help="Where the page is, to be shown.")
+def watch(account: Path, saved: Path | None, page: str | None) -> None:
     """Show the home in the terminal, live: power, appliances, events, relays, services. Plain lines where there is no terminal.
 
     Example: hems watch
@@ -54,7 +55,7 @@ def watch(account: Path, saved: Path | None) -> None:
         click.echo(f"hems watch: {error}", err=True)
         sys.exit(78)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(*_with_account(home, broker, account), saved))
+        asyncio.run(_watch(*_with_account(home, broker, account), View(page=page), saved))
 
 
 def _with_account(home: HomeSettings, broker: BrokerSettings, account: Path) -> tuple[HomeSettings, BrokerSettings, Root]:
@@ -68,9 +69,9 @@ def _with_account(home: HomeSettings, broker: BrokerSettings, account: Path) -> 
     return home, broker.model_copy(update={**changes, "password": SecretStr(values["MQTT_PASSWORD"])}), Root(home_id, prefix)
 
 
-async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root, saved: Path | None) -> None:
+async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root, view: View, saved: Path | None) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, asyncio.current_task())
-    view, clock, zone = View(), WallClock(), ZoneInfo(home.time_zone)
+    clock, zone = WallClock(), ZoneInfo(home.time_zone)
     console = Console()
     actor = Watch(view, _nothing if console.is_terminal else _plain_line)
     session = Session(f"{root.prefix}-{root.home}-watch-{os.getpid()}")

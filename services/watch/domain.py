@@ -20,6 +20,7 @@ _MESSAGES_KEPT = 5
 class View:
     """The home as the messages so far tell it."""
 
+    page: str | None = None
     mains: Mains | None = None
     powers_w: deque[float] = field(default_factory=lambda: deque[float](maxlen=_POWERS_KEPT))
     appliances: dict[str, ApplianceState] = field(default_factory=dict[str, ApplianceState])

@@ -80,7 +80,7 @@ def _services(view: View) -> RenderableType:
         text.append(f"● {readable(name)}  ", style=style)
         if trouble:
             text.append(f"({trouble})  ", style="yellow")
-    return Panel(text, title="services")
+    return Panel(text, title="services", subtitle=view.page and f"the page: {view.page}")
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:
