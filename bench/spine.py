@@ -142,7 +142,7 @@ def _appliances(running: BenchBroker, folder: Path, link: Path, line: Line) -> N
     try:
         delays, boiling = list[float](), False
         give_up_at = time.perf_counter() + 120
-        while len(delays) < 100 and time.perf_counter() < give_up_at:
+        while len(delays) < 50 and time.perf_counter() < give_up_at:
             before = subscriber.count
             boiling = (time.perf_counter() - started) % 4 < 1
             written = line.say(3_000 if boiling else 300)
