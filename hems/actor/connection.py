@@ -109,12 +109,19 @@ class Connection:
 
     async def _serve(self, bus: Bus) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for entry in self._inputs:
-                await bus.subscribe(entry.topic.filter(self._root, **entry.fixed), entry.topic.qos, as_published=entry.as_published)
-            for work in self._while_connected:
-                tasks.create_task(work(bus))
+            if self._session.durable:
+                # A broker may hand out a long queue at once, and answer a subscription behind it: take what comes meanwhile.
+                tasks.create_task(self._begin(bus, tasks))
+            else:
+                await self._begin(bus, tasks)
             await self._take_all(bus, tasks)
             raise Disconnected("the broker ended the connection")
+
+    async def _begin(self, bus: Bus, tasks: asyncio.TaskGroup) -> None:
+        for entry in self._inputs:
+            await bus.subscribe(entry.topic.filter(self._root, **entry.fixed), entry.topic.qos, as_published=entry.as_published)
+        for work in self._while_connected:
+            tasks.create_task(work(bus))
 
     async def _take_all(self, bus: Bus, tasks: asyncio.TaskGroup) -> None:
         room = asyncio.Semaphore(_MOST_TOGETHER)
