@@ -23,9 +23,9 @@ test: ## Run the tests, a few minutes; ARGS="-k sensor" picks some
 	$(PREPARE) dev
 	@exec $(ENV)/python -m pytest -n 2 $(ARGS)
 
-test-long: ## Run the tests that take long: kills, outages, fuzzing
+test-long: ## Run the tests that take long too: kills, outages, fuzzing, and new random examples
 	$(PREPARE) dev
-	@exec $(ENV)/python -m pytest -m long $(ARGS)
+	@HEMS_TEST_NEW_EXAMPLES=1 exec $(ENV)/python -m pytest -m "not browser" $(ARGS)
 
 test-postgres: ## Run the history's tests on a real PostgreSQL, brought where missing
 	$(PREPARE) dev

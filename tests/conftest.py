@@ -1,11 +1,18 @@
-"""What tests of every kind share: a real broker."""
+"""What tests of every kind share: a real broker, and the same examples at every run unless new ones are asked for."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.broker import RealBroker, running_broker
+
+# `make test` passes or fails for what changed, never by chance; `make test-long` looks for new examples.
+hypothesis.settings.register_profile("same examples", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("new examples", max_examples=500, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("new examples" if os.environ.get("HEMS_TEST_NEW_EXAMPLES") else "same examples")
 
 
 @pytest.fixture

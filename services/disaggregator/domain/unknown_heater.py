@@ -17,6 +17,8 @@ RISE_W = 1000.0
 PLUG_W = 3200.0
 LASTING_S = 120.0
 PAUSE_S = 300.0
+MOST_W = 100_000.0
+"""No home draws or exports more: what a meter says beyond it is cut."""
 _KEPT_SHARE = 0.6
 _POSSIBLE = 0.5
 
@@ -54,6 +56,7 @@ class UnknownHeater:
 
     def step(self, time_s: float, elapsed_s: float, unexplained_w: float, heaters: list[Tracker]) -> Event | None:
         """One tick, after the known appliances have spoken: what they leave of the power, and those of them that heat."""
+        unexplained_w = min(max(unexplained_w, -MOST_W), MOST_W)
         previous_w, self.previous_w = self.previous_w, unexplained_w
         if self.onset_s is None:
             if previous_w is not None and unexplained_w - previous_w >= RISE_W:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hems.contracts.appliances import ApplianceEvent, ApplianceState
@@ -138,6 +138,7 @@ def test_an_appliance_draws_no_more_than_its_home() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(), st.floats(), st.floats(-1e6, 1e6)), min_size=2, max_size=60))
+@example([(0.0, 0.0, power_w) for power_w in (-668_999.0, *[0.0] * 6, 331_002.0)])
 def test_whatever_a_network_answers_what_is_said_can_be_said(answers: list[tuple[float, float, float]]) -> None:
     """No answer of a network, however odd, makes an event or a state that breaks its contract."""
 
