@@ -19,9 +19,17 @@ def lock(*options: str) -> None:
     _compile("run", [project, "--all-extras"], options)
     run_versions = ["--constraints", str(_REQUIREMENTS / "run.txt")]
     _compile("dev", [project, "--all-extras", *_each("--group", "dev", "bench", "browser"), *run_versions], options)
+    for image in images():
+        _compile(f"images/{image}", [project, "--extra", image, *run_versions], options)
     _compile("training", [project, *_each("--extra", "disaggregator", "replay", "cli"), "--group", "training"], options)
     _compile_list("build", tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"], options)
     _compile_list("uv", [_UV], options)
+
+
+def images() -> list[str]:
+    """The extras that containers are made of, a lock file each: an image holds only what its own service needs."""
+    extras: dict[str, object] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    return [extra for extra in extras if extra != "cli"]
 
 
 def _each(option: str, *values: str) -> list[str]:

@@ -27,6 +27,7 @@ from hems.actor.presence import Presence
 from hems.actor.restarts import Restarts
 from hems.actor.settings import BrokerSettings, ClockSettings, HomeSettings, Section, StorageSettings
 from hems.actor.store import Store
+from hems.actor.vital_signs import VitalSigns
 from hems.contracts.catalog import SERVICE_HEALTH, SERVICE_STATUS
 from hems.contracts.health import ServiceStatus
 from hems.contracts.topic import Root
@@ -179,6 +180,7 @@ async def serve(
             if any(entry.durable for entry in inputs):
                 tasks.create_task(connect.durable(inputs, (restarts.ask_again,)).keep())
             tasks.create_task(store.keep_tidy())
+            tasks.create_task(VitalSigns(health, lambda: postman.connected, os.environ).show())
             tasks.create_task(actor.run())
             log.info("started", home=root.home)
 

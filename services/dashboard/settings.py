@@ -28,6 +28,10 @@ class DashboardSettings(Section):
     section: ClassVar[str] = "dashboard"
 
     host: Annotated[str, Field(description="the address to listen on; beyond this computer only with a password")] = "127.0.0.1"
+    reached_at: Annotated[
+        str | None,
+        Field(description="where a container's page is published, if that is elsewhere; who may come in goes by it"),
+    ] = None
     port: Annotated[int, Field(ge=0, le=65_535, description="the next free one if it is taken; 0 takes any")] = 8_080
     hosts: Annotated[tuple[HostName, ...], Field(description="names that people may open the page by, such as home.example.org")] = ()
     password_hash: Annotated[SecretStr | None, Field(description="made by `hems password`; asked for unless bound to loopback")] = None
@@ -40,6 +44,11 @@ class DashboardSettings(Section):
     def _guarded(self) -> Self:
         if self.password_hash is not None:
             check_hash(self.password_hash.get_secret_value())
-        elif not is_loopback(self.host):
-            raise ValueError(f"to listen on {self.host}, password_hash is needed: make one with `hems password`, or listen on 127.0.0.1")
+        elif not is_loopback(self.seen_at):
+            raise ValueError(f"to listen on {self.seen_at}, password_hash is needed: make one with `hems password`, or listen on 127.0.0.1")
         return self
+
+    @property
+    def seen_at(self) -> str:
+        """The address that people come by."""
+        return self.reached_at or self.host

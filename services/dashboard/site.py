@@ -99,7 +99,7 @@ class NiceguiSite:
 
     def _assembled(self, desk: Desk) -> Gate:
         settings = self._settings
-        guard = Guard(settings.host, frozenset(name.lower() for name in settings.hosts) | _own_names())
+        guard = Guard(settings.seen_at, frozenset(name.lower() for name in settings.hosts) | _own_names())
         sessions = None
         application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         application.router.routes += [Route("/page/style.css", _style), Route("/page/icon.svg", _icon)]

@@ -20,7 +20,7 @@ from services.replay.domain.raw import read_chunks
 from services.replay.domain.recording import Recording, Schedule, UnusableRecording
 from services.replay.domain.start import demo_start
 from services.replay.player import Player, play_raw, shift_for
-from services.replay.ports import Output, PseudoTerminal, SerialOutput
+from services.replay.ports import NetworkPort, Output, PseudoTerminal, SerialOutput
 
 DEMO = Path(__file__).parent / "demo" / "home.parquet"
 
@@ -44,6 +44,7 @@ def _moment(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--voltage-link", type=_path, default=Path("var/ports/voltage"), show_default=True, help="Name of the ESP8266's pty.")
 @click.option("--meter-port", type=_file, help="Print on this serial port instead, at 38400 baud.")
 @click.option("--voltage-port", type=_file, help="Print on this serial port instead, at 115200 baud.")
+@click.option("--listen", type=click.IntRange(1, 65_534), help="Print over TCP on this port, and the voltage on the next.")
 @click.option("--from", "start", callback=_moment, help="Begin at this time of the recording (UTC unless it has an offset).")
 @click.option("--power-factor", type=click.FloatRange(0.01, 1), default=0.95, show_default=True, help="As in sensor.meter.")
 @click.option("--vest", "vest_v", type=click.FloatRange(50, 500), default=230.0, show_default=True, help="As sensor.meter.vest_v.")
@@ -54,6 +55,7 @@ def replay(
     voltage_link: Path,
     meter_port: Path | None,
     voltage_port: Path | None,
+    listen: int | None,
     start: datetime | None,
     power_factor: float,
     vest_v: float,
@@ -74,17 +76,24 @@ def replay(
         settings = Configuration.load().section(ClockSettings)
         clock = _clock(settings)
         with ExitStack() as stack:
-            meter = stack.enter_context(SerialOutput(meter_port, _METER_BAUD) if meter_port else PseudoTerminal(meter_link))
+            meter = stack.enter_context(_output(meter_port, _METER_BAUD, meter_link, listen))
             if home is None:
                 playing = play_raw(raw or [], clock, meter)
             else:
-                voltage = stack.enter_context(SerialOutput(voltage_port, _VOLTAGE_BAUD) if voltage_port else PseudoTerminal(voltage_link))
+                voltage = stack.enter_context(_output(voltage_port, _VOLTAGE_BAUD, voltage_link, listen and listen + 1))
                 player = _player(home, settings, clock, start, (meter, voltage), Assumptions(power_factor, vest_v))
                 playing = player.play()
-            structlog.get_logger().info("plays", recording=str(recording), meter=str(meter_port or meter_link), rate=clock.rate)
+            place = f"TCP port {listen}" if listen else str(meter_port or meter_link)
+            structlog.get_logger().info("plays", recording=str(recording), meter=place, rate=clock.rate)
             asyncio.run(_until_stopped(playing))
     except (UnusableRecording, ConfigurationError, OSError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _output(port: Path | None, baud: int, link: Path, listen: int | None) -> PseudoTerminal | SerialOutput | NetworkPort:
+    if listen:
+        return NetworkPort("0.0.0.0", listen)  # noqa: S104  a container's own network
+    return SerialOutput(port, baud) if port else PseudoTerminal(link)
 
 
 def _read(path: Path) -> Recording:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import socket
 import struct
 import termios
 import tty
@@ -81,6 +82,49 @@ class SerialOutput:
         """Print a line, or drop it where the port can't take it now."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._port, data)
+
+
+class NetworkPort:
+    """Prints to whoever connects over TCP, as an adapter from serial to network does; `socket://host:port` of the sensor."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._readers: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        self._listening = socket.create_server(self._address)
+        self._listening.setblocking(False)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for open_socket in (self._listening, *self._readers):
+            open_socket.close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listening.getsockname()[1])
+
+    def write(self, data: bytes) -> None:
+        """Print to all who listen by now; a reader that does not keep up misses it."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                reader, _ = self._listening.accept()
+                reader.setblocking(False)
+                self._readers.append(reader)
+        self._readers = [reader for reader in self._readers if _sent(reader, data)]
+
+
+def _sent(reader: socket.socket, data: bytes) -> bool:
+    """False where the reader has gone; it is closed then."""
+    try:
+        reader.send(data)
+    except BlockingIOError:
+        return True
+    except OSError:
+        reader.close()
+        return False
+    return True
 
 
 def _point(link: Path, target: str) -> None:

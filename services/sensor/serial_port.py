@@ -1,4 +1,4 @@
-"""A serial port, or a pty that stands for one, read as it comes."""
+"""A serial port, or what stands for one: a pty, or an adapter on the network; read as it comes."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ _MOST_HELD_BYTES = 65_536
 
 
 class SerialPort:
-    """One port by its path. It is locked while it is open: two readers would each get half of the bytes."""
+    """One port by its path, locked while it is open: two readers would each get half of the bytes. Or socket://host:port."""
 
     def __init__(self, path: str, baud: int) -> None:
         self.path = path
@@ -38,7 +38,9 @@ class SerialPort:
                 transport.abort()
             await incoming.ended.wait()
 
-    def _open(self) -> serial.Serial:
+    def _open(self) -> Any:
+        if self.path.startswith("socket://"):
+            return serial.serial_for_url(self.path)
         return serial.Serial(self.path, baudrate=self._baud, exclusive=True)
 
 

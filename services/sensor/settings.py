@@ -12,7 +12,9 @@ from services.sensor.domain.readings import MOST_CHANNELS
 from services.sensor.domain.rpict import channels_of
 
 Channel = Annotated[int, Field(ge=1, le=MOST_CHANNELS)]
-Port = Annotated[str, Field(min_length=1, description="a path below /dev; one in /dev/serial/by-id keeps its name when replugged")]
+Port = Annotated[
+    str, Field(min_length=1, description="a path below /dev; one in /dev/serial/by-id keeps its name when replugged; or socket://host:port")
+]
 Baud = Literal[1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 74_880, 115_200, 230_400, 250_000, 460_800, 921_600]
 
 
