@@ -7,6 +7,7 @@ import click
 import hems
 
 _COMMANDS = {
+    "detect": ("services.sensor.detect_command:detect", "Find the meter: listen to serial ports, and say what they are."),
     "up": ("services.supervisor.command:up", "Start the broker and all services."),
     "watch": ("services.watch.command:watch", "Show the home in the terminal, live."),
     "prepare": ("services.supervisor.prepare_command:prepare", "Make passwords and certificates for containers."),

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from hems.actor.settings import Section, UnusableVariable
+from hems.actor.settings import Section, UnusableFile, UnusableVariable
 
 S = TypeVar("S", bound=Section)
 _DEFAULT_FILE = Path("hems.yaml")
@@ -72,6 +72,8 @@ class Configuration:
             raise ConfigurationError([self._mistake(kind.section, problem, variables) for problem in error.errors()]) from None
         except UnusableVariable as error:
             raise ConfigurationError([Mistake(_ENVIRONMENT, None, error.variable, error.reason)]) from None
+        except UnusableFile as error:
+            raise ConfigurationError([Mistake(self.file, self._line(error.key), ".".join(error.key), error.reason)]) from None
         except SettingsError as error:
             raise ConfigurationError([Mistake(_ENVIRONMENT, None, f"HEMS_{kind.section.upper()}__…", str(error))]) from None
 

@@ -1,15 +1,16 @@
 """Settings: one `hems.yaml` for all, the environment over it, a class per section.
 
-`HEMS_<SECTION>__<KEY>` replaces a key; `HEMS_<SECTION>__<KEY>_FILE` names a file that holds it, for secrets.
+`HEMS_<SECTION>__<KEY>` replaces a key; `HEMS_<SECTION>__<KEY>_FILE` names a file that holds it, for secrets. In `hems.yaml` itself,
+`<secret>_file` names the file of a secret in the same way.
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hems.contracts.payload import Identifier
@@ -40,8 +41,11 @@ class Section(BaseSettings):
             pydantic.ValidationError: a value breaks its rule.
             pydantic_settings.SettingsError: a variable should hold JSON, and doesn't.
             UnusableVariable: a variable names no key, or a file that can't be read.
+            UnusableFile: a key names a secret's file that can't be read.
         """
-        return cls(_values=dict(values or {}), _environment=dict(os.environ if environment is None else environment))  # type: ignore[call-arg]
+        variables = dict(os.environ if environment is None else environment)
+        given = _with_secrets(cls, values or {}, (cls.section,))
+        return cls(_values=given, _environment=variables)  # type: ignore[call-arg]
 
     @classmethod
     def settings_customise_sources(
@@ -65,6 +69,15 @@ class UnusableVariable(ValueError):
     def __init__(self, variable: str, reason: str) -> None:
         super().__init__(f"{variable}: {reason}")
         self.variable = variable
+        self.reason = reason
+
+
+class UnusableFile(ValueError):
+    """A secret's file that can't be read: the key that names it, and what is wrong."""
+
+    def __init__(self, key: tuple[str, ...], reason: str) -> None:
+        super().__init__(f"{'.'.join(key)}: {reason}")
+        self.key = key
         self.reason = reason
 
 
@@ -99,8 +112,53 @@ def _content(variable: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UnusableVariable(variable, f"the file {path} can't be read: {reason}") from None
+        raise UnusableVariable(variable, _unreadable(path, error)) from None
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    return f"the file {path} can't be read: {error.strerror if isinstance(error, OSError) else 'it is not text'}"
+
+
+def _with_secrets(kind: type[BaseModel], values: Mapping[str, Any], key: tuple[str, ...]) -> dict[str, Any]:
+    """The values, each `<secret>_file` replaced by the secret that the file holds."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        secret = str(name).removesuffix("_file")
+        if name != secret and name not in kind.model_fields and _is_secret(kind, secret) and isinstance(value, str):
+            found[secret] = _secret(value, (*key, name))
+        else:
+            found[name] = _inner(kind, name, value, (*key, str(name)))
+    return found
+
+
+def _inner(kind: type[BaseModel], name: str, value: Any, key: tuple[str, ...]) -> Any:
+    annotation: Any = kind.model_fields[name].annotation if name in kind.model_fields else None
+    models = [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    if len(models) != 1 or not isinstance(value, Mapping):
+        return value
+    mapping = cast("Mapping[str, Any]", value)
+    if get_origin(annotation) is not dict:
+        return _with_secrets(models[0], mapping, key)
+    return {
+        name: _with_secrets(models[0], cast("Mapping[str, Any]", each), (*key, str(name))) if isinstance(each, Mapping) else each
+        for name, each in mapping.items()
+    }
+
+
+def _is_secret(kind: type[BaseModel], name: str) -> bool:
+    return name in kind.model_fields and SecretStr in _parts(kind.model_fields[name].annotation)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    inner = get_args(annotation)
+    return [annotation, *(part for each in inner for part in _parts(each))]
+
+
+def _secret(path: str, key: tuple[str, ...]) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise UnusableFile(key, _unreadable(path, error)) from None
 
 
 class HomeSettings(Section):

@@ -39,6 +39,7 @@ class MeterSettings(BaseModel):
     invert: Annotated[list[Channel], Field(description="inputs whose clamp sits the wrong way round, on meters with a sign")] = []
     power_factor: Annotated[float, Field(gt=0, le=1, description="assumed where only current is measured")] = 0.95
     vest_v: Annotated[float, Field(ge=50, le=500, description="the voltage that the board multiplies its currents by")] = 230.0
+    scale: Annotated[float, Field(gt=0, le=100, description="multiplies its powers and currents, to calibrate it")] = 1.0
     silent_after_s: Annotated[float, Field(ge=5, le=86_400, description="no valid line for so long raises an alert")] = 90.0
 
     @model_validator(mode="after")
@@ -82,6 +83,7 @@ class SensorSettings(Section):
             vest_v=meter.vest_v,
             nominal_voltage_v=nominal_voltage_v,
             node_id=meter.node_id,
+            scale=meter.scale,
         )
 
     def voltmeter(self, nominal_voltage_v: float) -> Voltmeter:

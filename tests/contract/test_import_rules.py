@@ -33,6 +33,7 @@ OWNERS = {
     "paho": ("hems.actor", "services.bridge_adafruit"),
     "stamina": ("hems.actor",),
     "yaml": ("hems.actor",),
+    "ruamel": ("hems.setting_up",),
     "pydantic_settings": ("hems.actor",),
     "tensorflow": ("services.disaggregator.training",),
     "keras": ("services.disaggregator.training",),

@@ -1,7 +1,7 @@
 """From a meter's line to what the home draws: what is measured, and what is estimated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from hems.contracts.mains import Mains
@@ -21,6 +21,8 @@ class Wiring:
         power_factor: real over apparent power, assumed where only current is measured.
         vest_v: the voltage that an RPICT3T1 multiplies its currents by.
         nominal_voltage_v: of the supply.
+        node_id: take only this node's lines.
+        scale: multiplies the meter's powers and currents, by calibration.
     """
 
     mains_channels: tuple[int, ...] = (1,)
@@ -29,6 +31,7 @@ class Wiring:
     vest_v: float = 230.0
     nominal_voltage_v: float = 230.0
     node_id: int | None = None
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def to_mains(line: MeterLine, voltage_v: float | None, measured_at: datetime, wi
     """
     if wiring.node_id is not None and line.node_id not in (None, wiring.node_id):
         return Rejected("other_node", f"is from node {line.node_id}, not {wiring.node_id}")
+    line = scaled(line, wiring.scale)
     own_v = line.voltage_v if line.voltage_v is not None and is_near(line.voltage_v, wiring.nominal_voltage_v) else None
     try:
         if line.real_power_w and (own_v is not None or not line.tells_voltage):
@@ -72,6 +76,17 @@ def to_mains(line: MeterLine, voltage_v: float | None, measured_at: datetime, wi
         return _estimated(line, voltage_v, measured_at, wiring)
     except ValueError:
         return Rejected("implausible", "gives values that no home has")
+
+
+def scaled(line: MeterLine, scale: float) -> MeterLine:
+    """The line with its powers and currents multiplied."""
+    if scale == 1:
+        return line
+    apparent, real, current = (
+        {channel: value * scale for channel, value in values.items()}
+        for values in (line.apparent_power_va, line.real_power_w, line.current_a)
+    )
+    return replace(line, apparent_power_va=apparent, real_power_w=real, current_a=current)
 
 
 def _measured(line: MeterLine, voltage_v: float | None, measured_at: datetime, wiring: Wiring) -> Mains | Rejected:
