@@ -71,7 +71,7 @@ def figure(readings: Sequence[float]) -> Figure:
 
 
 def voltage_calibration(readings_v: Sequence[float], reference_v: float, scale: float, nominal_v: float) -> Calibration:
-    """From what a sensor prints, V, while a trusted meter shows `reference_v`; `scale` is the factor in force.
+    """From what a sensor says, V, with `scale`, the factor in force, in it, while a trusted meter shows `reference_v`.
 
     Raises:
         Refused: the reference is no mains voltage, or the readings aren't of one.

@@ -1,0 +1,45 @@
+"""Where the commands find a home's configuration and state, and whether its services run."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from hems.actor.configuration import Configuration
+from hems.actor.settings import HomeSettings, StorageSettings
+
+
+def configuration_path(named: Path | None = None) -> Path:
+    """The file that is read: the one named, or that `HEMS_CONFIG` names, or `hems.yaml` here. It need not be there."""
+    return named or Path(os.environ.get("HEMS_CONFIG") or "hems.yaml")
+
+
+def load(path: Path) -> Configuration:
+    """The configuration; with no file there, everything has its default.
+
+    Raises:
+        hems.actor.configuration.ConfigurationError: with what is wrong in the file.
+    """
+    return Configuration.load(path) if path.exists() else Configuration(str(path), {}, {})
+
+
+def home_folder(configuration: Configuration) -> Path:
+    """Where the services of this home keep their files: `hems up` puts `homes` in between.
+
+    Raises:
+        hems.actor.configuration.ConfigurationError: with what is wrong in these sections.
+    """
+    storage, home = configuration.section(StorageSettings).directory, configuration.section(HomeSettings).id
+    plain = storage / home
+    return plain if plain.exists() and not (storage / "homes" / home).exists() else storage / "homes" / home
+
+
+def is_up(directory: Path) -> bool:
+    """Whether `hems up` runs in this folder: it holds the lock beside it."""
+    try:
+        with directory.absolute().with_name(f"{directory.absolute().name}.lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
