@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -17,7 +18,7 @@ import pytest
 
 from services.replay.domain.recording import Recording
 from services.replay.parquet_file import write_recording
-from services.replay.ports import PseudoTerminal, SerialOutput
+from services.replay.ports import NetworkPort, PseudoTerminal, SerialOutput
 from services.sensor.recorder import entry, header
 
 PATIENCE_S = 15.0
@@ -131,3 +132,21 @@ def test_a_real_port_is_printed_on_as_it_is() -> None:
     finally:
         os.close(other_end)
         os.close(port)
+
+
+def test_on_the_network_each_reader_gets_what_is_printed_while_it_listens() -> None:
+    """As from an adapter: readers come and go, one that goes holds up no other, and one that does not read misses lines."""
+    with (
+        NetworkPort("127.0.0.1", 0) as port,
+        socket.create_connection(("127.0.0.1", port.port)) as gone,
+        socket.create_connection(("127.0.0.1", port.port)) as idle,
+    ):
+        port.write(b"1\r\n")
+        assert gone.recv(10) == b"1\r\n"
+        gone.close()
+        for _ in range(2_000):
+            port.write(b"." * 10_000)
+        with socket.create_connection(("127.0.0.1", port.port)) as late:
+            port.write(b"2\r\n")
+            assert late.recv(10) == b"2\r\n"
+        assert idle.recv(3) == b"1\r\n"

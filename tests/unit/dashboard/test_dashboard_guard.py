@@ -1,5 +1,6 @@
 """Hosts, origins, sizes, passwords and tries: the attacker's list."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,3 +176,22 @@ def test_the_command_makes_a_hash_that_fits() -> None:
     assert runner.invoke(password, ["--password", "short"]).exit_code == 2
     made = runner.invoke(password, ["--password", "long enough"])
     assert fits("long enough", made.output.strip())
+
+
+def test_a_containers_page_is_judged_by_the_address_that_it_is_published_on() -> None:
+    """Published on loopback it needs no password, whatever it listens on inside; published elsewhere it does."""
+    inside = {"host": "0.0.0.0"}  # noqa: S104
+    assert DashboardSettings.read({**inside, "reached_at": "127.0.0.1"}, {}).seen_at == "127.0.0.1"
+    with pytest.raises(ValidationError, match=r"to listen on 192\.168\.1\.5, password_hash is needed"):
+        DashboardSettings.read({**inside, "reached_at": "192.168.1.5"}, {})
+
+
+def test_the_first_password_is_shown_once_and_fits(tmp_path: Path) -> None:
+    """`hems password --first` prints a password whose hash is in the file; a second call prints nothing and changes nothing."""
+    file = tmp_path / "hash"
+    shown = CliRunner().invoke(password, ["--first", str(file)]).output
+    assert fits(shown.split()[-1], file.read_text())
+    assert file.stat().st_mode & 0o777 == 0o400
+    before = file.read_text()
+    assert CliRunner().invoke(password, ["--first", str(file)]).output == ""
+    assert file.read_text() == before
