@@ -1,0 +1,270 @@
+"""The bridge's section of `hems.yaml`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from hems.actor.configuration import Configuration
+from hems.actor.settings import Section
+from hems.contracts.demand import DemandLevel
+from hems.contracts.payload import Identifier
+from services.bridge_adafruit.domain import feeds as mapping
+from services.bridge_adafruit.domain.hooks import Action, AskForLess, Hook, Mute, SwitchRelay
+from services.bridge_adafruit.domain.triggers import On, Rule
+
+_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
+_SHORTEST_SECRET = 16
+
+
+def _span(value: Any) -> Any:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)", value.strip()) if isinstance(value, str) else None
+    return timedelta(**{_UNITS[match[2]]: float(match[1])}) if match else value
+
+
+def _level(value: Any) -> Any:
+    """YAML reads a bare ON as True."""
+    return ("ON" if value else "OFF") if isinstance(value, bool) else value
+
+
+def _known_topic(topic: str) -> str:
+    if topic == mapping.APPLIANCES or re.fullmatch(r"relay/[a-z0-9_-]{1,32}", topic) or _payload(topic):
+        return topic
+    raise ValueError("is one of mains, energy, energy/<appliance>, appliance/<appliance>, appliances, demand and relay/<relay>")
+
+
+def _payload(topic: str) -> type[BaseModel] | None:
+    start, slash, name = topic.partition("/")
+    if slash and not re.fullmatch(r"[a-z0-9_-]{1,32}", name):
+        return None
+    return mapping.PAYLOADS.get(start + slash)
+
+
+Key = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", description="lower case, digits and '-'")]
+HookName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str), Field(gt=timedelta(), le=timedelta(days=7))]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))]
+State = Annotated[Literal["ON", "OFF", "TOGGLE"], BeforeValidator(_level)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class FeedSettings(_Part):
+    """What one feed shows."""
+
+    topic: Annotated[str, AfterValidator(_known_topic)]
+    field: Annotated[str, Field(description="of the topic's payload; none for appliances and relays")] = ""
+    name: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+    every_s: Annotated[float, Field(ge=0, le=86_400, description="the least time between two points; 0 shows each change at once")] = 60.0
+    decimals: Annotated[int, Field(ge=0, le=6)] = 2
+    unit: Annotated[str, Field(max_length=16)] = ""
+    most: Annotated[float | None, Field(gt=0, description="the end of its gauge's scale; no gauge where absent")] = None
+
+    @model_validator(mode="after")
+    def _field_exists(self) -> Self:
+        payload = _payload(self.topic)
+        if payload is None and self.field:
+            raise ValueError(f"{self.topic} takes no field")
+        if payload is not None and self.field not in payload.model_fields:
+            raise ValueError(f"{self.topic} has no field {self.field!r}; it has {', '.join(payload.model_fields)}")
+        return self
+
+    def feed(self, key: str) -> mapping.Feed:
+        """As the bridge uses it: a text or a relay is a state."""
+        at_once = self.topic == mapping.APPLIANCES or self.topic.startswith(mapping.RELAY)
+        name = self.name or mapping.readable(key).capitalize()
+        return mapping.Feed(key, name, self.topic, self.field, 0 if at_once else self.every_s, self.decimals, self.unit, self.most)
+
+
+class _HookPart(_Part):
+    secret: Annotated[SecretStr | None, Field(description="from the environment; the hook is shut while there is none")] = None
+    secret_file: Annotated[Path | None, Field(description="a file that holds it")] = None
+    signed: Annotated[bool, Field(description="take only requests that are signed with the secret")] = False
+
+    @model_validator(mode="after")
+    def _secret_is_long(self) -> Self:
+        if self.secret is not None and len(self.secret.get_secret_value()) < _SHORTEST_SECRET:
+            raise ValueError(f"secret: has fewer than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`")
+        return self
+
+    def opened_by(self) -> str | None:
+        """The secret, or None.
+
+        Raises:
+            ValueError: the file can't be read, or holds too short a secret.
+        """
+        if self.secret is not None or self.secret_file is None:
+            return self.secret.get_secret_value() if self.secret else None
+        try:
+            secret = self.secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"the file {self.secret_file} can't be read: {error}") from None
+        if len(secret) < _SHORTEST_SECRET:
+            raise ValueError(
+                f"the file {self.secret_file} holds fewer than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`"
+            )
+        return secret
+
+
+class RelayHook(_HookPart):
+    """Switches a relay."""
+
+    action: Literal["relay"]
+    relay: Identifier
+    state: State
+    lasting: Annotated[Span | None, Field(alias="for", description="a lease: at its end the relay rests")] = None
+
+    def does(self) -> Action:
+        """The action."""
+        return SwitchRelay(self.relay, self.state, self.lasting.total_seconds() if self.lasting else None)
+
+
+class DemandHook(_HookPart):
+    """Begins a demand event."""
+
+    action: Literal["demand"]
+    level: DemandLevel
+    lasting: Annotated[Span, Field(alias="for")]
+
+    def does(self) -> Action:
+        """The action."""
+        return AskForLess(self.level, self.lasting.total_seconds())
+
+
+class MuteHook(_HookPart):
+    """Mutes the notifier."""
+
+    action: Literal["mute"]
+    lasting: Annotated[Span, Field(alias="for")]
+
+    def does(self) -> Action:
+        """The action."""
+        return Mute(self.lasting.total_seconds())
+
+
+AnyHook = Annotated[RelayHook | DemandHook | MuteHook, Field(discriminator="action")]
+
+
+class EventSettings(_Part):
+    """One event at IFTTT."""
+
+    event: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$", description="its name at IFTTT")]
+    on: On
+    appliance: Annotated[Identifier | None, Field(description="only this one; for started and finished")] = None
+    severity: Annotated[Literal["info", "warning", "critical"], Field(description="this and worse; for alert")] = "warning"
+
+
+class IftttSettings(_Part):
+    """What IFTTT is told."""
+
+    key: Annotated[SecretStr | None, Field(description="of the Webhooks service; from the environment")] = None
+    events: tuple[EventSettings, ...] = ()
+    base_url: Url = "https://maker.ifttt.com"
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 20.0
+
+    def rules(self) -> tuple[Rule, ...]:
+        """As the bridge uses them."""
+        return tuple(Rule(event.event, event.on, event.appliance, event.severity) for event in self.events)
+
+
+class MqttSettings(_Part):
+    """Adafruit's broker."""
+
+    host: str = "io.adafruit.com"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8_883
+    tls: bool = True
+    ca_file: Annotated[str | None, Field(description="the authority that signed its certificate, where it is not a public one")] = None
+    reconnect_s: Annotated[float, Field(gt=0, le=3_600, description="the first wait; Adafruit asks for 10 at least")] = 10.0
+
+
+class HttpSettings(_Part):
+    """Adafruit's HTTP API."""
+
+    base_url: Url = "https://io.adafruit.com/api/v2"
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 20.0
+
+
+def _folded(given: Any) -> Any:
+    """`HEMS_BRIDGE_ADAFRUIT__HOOKS__GOOD_NIGHT__SECRET` is meant for `good-night`: a shell takes no `-` in a name."""
+    if not isinstance(given, Mapping):
+        return given
+    hooks = dict(cast("Mapping[str, Any]", given))
+    for name in [name for name in hooks if "_" in name]:
+        meant, extra = name.replace("_", "-"), hooks[name]
+        if meant in hooks and isinstance(extra, Mapping) and not {"action"} & set(cast("Mapping[str, Any]", extra)):
+            hooks[meant] = {**hooks[meant], **hooks.pop(name)}
+    return hooks
+
+
+class BridgeAdafruitSettings(Section):
+    """The dashboard in the cloud, and who may ask from there."""
+
+    section: ClassVar[str] = "bridge_adafruit"
+
+    username: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_]{1,64}$", description="at Adafruit IO; off while absent")] = None
+    key: Annotated[SecretStr | None, Field(description="the AIO key; from the environment")] = None
+    group: Annotated[Key, Field(description="of the feeds, and of the dashboard's address")] = "home"
+    feeds: Annotated[dict[Key, FeedSettings] | None, Field(description="what is shown; power, energy, … where absent")] = None
+    relays: Annotated[tuple[Identifier, ...] | None, Field(description="those with a toggle; the actuator's where absent")] = None
+    points_per_minute: Annotated[int, Field(ge=10, le=10_000, description="of the account: 30 on the free plan, 60 on a paid one")] = 30
+    most_feeds: Annotated[int | None, Field(ge=1, description="that the account may have: 10 on the free plan")] = 10
+    kept_points: Annotated[int, Field(ge=10, le=1_000, description="of each feed, while the cloud is away")] = 60
+    orders: Annotated[Key | None, Field(description="a feed that takes the names of hooks, for voices; it counts among the feeds")] = None
+    mqtt: MqttSettings = MqttSettings()
+    http: HttpSettings = HttpSettings()
+    hooks: Annotated[dict[HookName, AnyHook], BeforeValidator(_folded)] = {}
+    hooks_host: Annotated[str, Field(description="where hooks are listened for")] = "127.0.0.1"
+    hooks_port: Annotated[int, Field(ge=0, le=65_535)] = 8_090
+    ifttt: IftttSettings = IftttSettings()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.username is None and self.key is not None:
+            raise ValueError("there is a key but no username; set bridge_adafruit.username")
+        if self.username is not None and self.key is None:
+            raise ValueError(
+                "there is a username but no key; set HEMS_BRIDGE_ADAFRUIT__KEY, or HEMS_BRIDGE_ADAFRUIT__KEY_FILE with a file that holds it"
+            )
+        return self
+
+    def shown(self, relays: Sequence[str]) -> tuple[tuple[mapping.Feed, ...], tuple[mapping.Feed, ...]]:
+        """The feeds that fit, and those that don't.
+
+        Args:
+            relays: the home's, for where none are set here.
+        """
+        chosen = mapping.DEFAULTS if self.feeds is None else tuple(feed.feed(key) for key, feed in self.feeds.items())
+        most = None if self.most_feeds is None else max(0, self.most_feeds - (self.orders is not None))
+        return mapping.fitting(chosen, relays if self.relays is None else self.relays, most)
+
+    def actions(self) -> dict[str, Action]:
+        """What each hook does."""
+        return {name: hook.does() for name, hook in self.hooks.items()}
+
+    def opened(self) -> dict[str, Hook]:
+        """The hooks that have a secret.
+
+        Raises:
+            ValueError: a secret's file can't be used; the message names the hook.
+        """
+        found: dict[str, Hook] = {}
+        for name, hook in self.hooks.items():
+            try:
+                secret = hook.opened_by()
+            except ValueError as error:
+                raise ValueError(f"bridge_adafruit.hooks.{name}: {error}") from None
+            if secret is not None:
+                found[name] = Hook(name, hook.does(), secret, hook.signed)
+        return found
+
+
+def relays_of(configuration: Configuration) -> tuple[str, ...]:
+    """The names of the home's relays, as the actuator's section lists them."""
+    relays: Any = configuration.sections.get("actuator", {}).get("relays")
+    names = list(cast("Mapping[Any, Any]", relays)) if isinstance(relays, Mapping) else list[Any]()
+    return tuple(str(name) for name in names if re.fullmatch(r"[a-z0-9_-]{1,32}", str(name)))
