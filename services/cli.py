@@ -9,6 +9,7 @@ import hems
 _COMMANDS = {
     "detect": ("services.sensor.detect_command:detect", "Find the meter: listen to serial ports, and say what they are."),
     "calibrate": ("services.sensor.calibrate_command:calibrate", "Make the meter read true, by a trusted figure."),
+    "doctor": ("services.doctor.command:doctor", "Look at everything that can stand in the way, and say what to do."),
     "up": ("services.supervisor.command:up", "Start the broker and all services."),
     "watch": ("services.watch.command:watch", "Show the home in the terminal, live."),
     "prepare": ("services.supervisor.prepare_command:prepare", "Make passwords and certificates for containers."),

@@ -1,0 +1,1 @@
+"""What the doctor judges, and what it keeps to itself."""
