@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from services.recorder.backup import back_up
 from services.recorder.backup import restore as restore_backup
 from services.recorder.domain.failures import Unavailable, Unusable
 from services.recorder.domain.readings_file import Refusals, UnknownForm
-from services.recorder.domain.records import microseconds
+from services.recorder.domain.records import Happening, MainsRow, microseconds
 from services.recorder.monthly import read_month
 from services.recorder.opening import OpenHistory, database_url, opened_history
 from services.recorder.report_page import page
@@ -105,21 +106,24 @@ async def export(start: datetime, end: datetime | None, what: str, form: str, fi
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_command
 async def import_(device: str | None, time_zone: str | None, file: Path) -> None:
-    """Bring readings of the mains from a CSV FILE, such as one with `time,device_id,power`, into the history.
+    """Bring readings of the mains from a CSV or Parquet FILE, such as one with `time,device_id,power`, into the history.
 
-    Lines that are there already make no second row. Example: hems import --device main old.csv
+    What is there already makes no second row. A file that `hems disaggregate` wrote brings the appliances of that time.
+    Example: hems import --device main old.csv
     """
     place, refusals = Place(), Refusals()
 
     async def work(opened: OpenHistory) -> None:
-        count = 0
-        for batch in read_file(file, ZoneInfo(time_zone) if time_zone else place.zone, device, refusals):
-            if not count:
+        counts = Counter[type]()
+        for batch in read_file(file, place.home.id, ZoneInfo(time_zone) if time_zone else place.zone, device, refusals):
+            if not counts and batch:
                 await _begin_import(place, opened, min(row.at_us for row in batch))
             await opened.history.record(batch)
-            count += len(batch)
+            counts.update(map(type, batch))
         await opened.history.count_all()
-        click.echo(f"{count} readings are in the history; {refusals.count} lines could not be read.")
+        click.echo(f"{counts[MainsRow]} readings are in the history; {refusals.count} lines could not be read.")
+        if counts[Happening]:
+            click.echo(f"{counts[Happening]} starts and ends of appliances are there too.")
         for sample in refusals.samples:
             click.echo(f"  {sample}", err=True)
 

@@ -16,7 +16,7 @@ from services.recorder.database import available
 from services.recorder.domain.energy import MJ_PER_KWH, SECOND_US
 from services.recorder.domain.questions import HAPPENINGS
 from services.recorder.domain.readings_file import Refusals, columns, devices, readings
-from services.recorder.domain.records import moment
+from services.recorder.domain.records import Row, moment
 from services.recorder.domain.tariff import NANO
 from services.recorder.opening import OpenHistory
 from services.recorder.tables import HOME, gaps, happenings, mains, states
@@ -181,13 +181,17 @@ def _typed(record: Record) -> Record:
     return record | {"time": datetime.fromisoformat(record["time"])}
 
 
-def read_file(path: Path, zone: tzinfo, device: str | None, refusals: Refusals) -> Iterator[list[Any]]:
-    """The readings of a CSV file, in batches.
+def read_file(path: Path, home: str, zone: tzinfo, device: str | None, refusals: Refusals) -> Iterator[Sequence[Row]]:
+    """The rows of a CSV or Parquet file, in batches.
 
     Raises:
-        services.recorder.domain.readings_file.UnknownForm: its header names no time or no power.
+        services.recorder.domain.readings_file.UnknownForm: it names no time or no power.
         WrongDevice: it holds several devices, or not the one that was named.
     """
+    if path.suffix == ".parquet":
+        read = importlib.import_module("services.recorder.parquet_source").read
+        yield from read(path, home, zone, refusals, _BATCH)
+        return
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.reader(file)
         where = columns(next(rows, _EMPTY))

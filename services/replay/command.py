@@ -18,7 +18,7 @@ from hems.actor.settings import ClockSettings
 from services.replay.domain.lines import Assumptions
 from services.replay.domain.raw import read_chunks
 from services.replay.domain.recording import Recording, Schedule, UnusableRecording
-from services.replay.domain.start import demo_start
+from services.replay.domain.start import PAST, demo_start
 from services.replay.player import Player, play_raw, shift_for
 from services.replay.ports import NetworkPort, Output, PseudoTerminal, SerialOutput
 
@@ -49,6 +49,7 @@ def _moment(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--power-factor", type=click.FloatRange(0.01, 1), default=0.95, show_default=True, help="As in sensor.meter.")
 @click.option("--vest", "vest_v", type=click.FloatRange(50, 500), default=230.0, show_default=True, help="As sensor.meter.vest_v.")
 @click.option("--print-start", is_flag=True, help="Only print where the recording would begin.")
+@click.option("--write-past", type=_path, help="Only write the days before that, as a recording of the mains.")
 def replay(
     recording: Path,
     meter_link: Path,
@@ -60,6 +61,7 @@ def replay(
     power_factor: float,
     vest_v: float,
     print_start: bool,
+    write_past: Path | None,
 ) -> None:
     """Play a recorded home as the meters that would stand there.
 
@@ -72,6 +74,9 @@ def replay(
         home = None if raw else _read(recording)
         if print_start:
             click.echo(_start_of(home, start).isoformat())
+            return
+        if write_past:
+            _write_past(home, _start_of(home, start), write_past)
             return
         settings = Configuration.load().section(ClockSettings)
         clock = _clock(settings)
@@ -106,6 +111,13 @@ def _start_of(home: Recording | None, start: datetime | None) -> datetime:
     if home is None:
         raise UnusableRecording("a port's raw recording has no time of day to begin at")
     return start or demo_start(home)
+
+
+def _write_past(home: Recording | None, start: datetime, path: Path) -> None:
+    from services.replay.parquet_file import write_recording
+
+    if home is not None:
+        write_recording(path, home.mains_between(start - PAST, start))
 
 
 def _clock(settings: ClockSettings) -> Clock:

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from services.supervisor.demo_past import recall
 from services.supervisor.mosquitto import BrokerFailed, Mosquitto
 from services.supervisor.plan import Plan
 from services.supervisor.processes import Say, keep_running, python, run_attached, run_once
@@ -34,6 +35,8 @@ async def run(plan: Plan, say: Say, *, watch: bool) -> None:
             broker = await stack.enter_async_context(_broker(plan, say))
             keeping = asyncio.create_task(_keep_broker(plan, broker, say))
             stack.push_async_callback(_end, [keeping])
+        if plan.demo and "recorder" in plan.services:
+            await recall(plan, say)
         clock = await _clock(plan, say) if plan.demo else {}
         tasks = [asyncio.create_task(work) for work in _work(plan, clock, say)]
         stack.push_async_callback(_end, tasks)

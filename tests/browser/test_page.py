@@ -42,6 +42,7 @@ def test_the_power_moves_and_a_band_appears(look: Opener) -> None:
     name = page.locator(".run > span:nth-child(2)").first.inner_text()
     expect(page.locator(".chart-live svg text", has_text=name).first).to_be_attached()
     expect(page.locator(".demo")).to_be_visible()
+    expect(page.get_by_text("yesterday by now").first).to_be_visible()
 
 
 def test_a_relay_is_switched_and_confirmed(look: Opener, demo: Demo) -> None:

@@ -1,5 +1,8 @@
 """`hems up --demo`, as a newcomer runs it."""
 
+import json
+import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,18 +19,21 @@ from tests.support.broker import free_port
 from tests.support.paho_client import PahoClient
 
 pytestmark = pytest.mark.timeout(180)
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 _ROOT = Root("home")
 
 
 class Demo:
     """A demo in a folder of its own, 60 times as fast."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *services: str) -> None:
         command = [sys.executable, "-m", "services.cli", "up", "--demo", "--no-watch", "--speed", "60", "--port", str(free_port())]
         self.directory = directory
         with (directory / "log").open("wb") as log:
-            self.process = subprocess.Popen([*command, "--directory", str(directory / "var")], stdout=log, stderr=log)
+            chosen = {"HEMS_SUPERVISOR__SERVICES": json.dumps(services)} if services else {}
+            self.process = subprocess.Popen(
+                [*command, "--directory", str(directory / "var")], env={**os.environ, **chosen}, stdout=log, stderr=log
+            )
 
     @property
     def log(self) -> str:
@@ -59,7 +65,16 @@ class Demo:
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     """A running demo; what a failed test leaves is ended."""
-    running = Demo(tmp_path)
+    yield from _running(Demo(tmp_path))
+
+
+@pytest.fixture
+def small_demo(tmp_path: Path) -> Iterator[Demo]:
+    """One with two services, sooner there."""
+    yield from _running(Demo(tmp_path, "sensor", "disaggregator"))
+
+
+def _running(running: Demo) -> Iterator[Demo]:
     yield running
     running.process.kill()
     running.process.wait()
@@ -67,8 +82,14 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 
 def test_a_demo_shows_an_appliance_and_stops_without_a_trace(demo: Demo) -> None:
-    """Readings and an appliance's event come; SIGTERM ends every process, in order, with status 0."""
+    """Its past is in its history, readings and an appliance's event come; SIGTERM ends every process, in order, with status 0."""
     client = demo.listen()
+    (history,) = (demo.directory / "var/demo/homes").glob("*/history.db")
+    with sqlite3.connect(f"file:{history}?mode=ro", uri=True) as database:
+        days = database.execute("SELECT count(*) FROM day WHERE subject = 0").fetchone()
+        runs = database.execute("SELECT count(*) FROM happening WHERE subject = 'kettle'").fetchone()
+    assert days[0] >= 3
+    assert runs[0] > 0
     demo.until(lambda: _events(client), f"no appliance event came in {len(client.received)} messages")
     assert any(MAINS.match(_ROOT, topic) for topic, _ in client.received)
     appliance, event = _events(client)[0]
@@ -81,18 +102,18 @@ def test_a_demo_shows_an_appliance_and_stops_without_a_trace(demo: Demo) -> None
     assert demo.processes() == []
 
 
-def test_a_demo_that_is_killed_leaves_nothing_running(demo: Demo) -> None:
+def test_a_demo_that_is_killed_leaves_nothing_running(small_demo: Demo) -> None:
     """Where the supervisor itself is ended by SIGKILL, the kernel ends its children."""
-    demo.listen().close()
-    demo.process.kill()
-    demo.process.wait()
-    demo.until(lambda: not demo.processes(), "processes were left")
+    small_demo.listen().close()
+    small_demo.process.kill()
+    small_demo.process.wait()
+    small_demo.until(lambda: not small_demo.processes(), "processes were left")
 
 
-def test_a_second_demo_in_one_folder_is_told_why_not(demo: Demo) -> None:
+def test_a_second_demo_in_one_folder_is_told_why_not(small_demo: Demo) -> None:
     """It ends at once, with a sentence."""
-    demo.until(lambda: "MQTT broker" in demo.log, "the first did not start")
-    command = [sys.executable, "-m", "services.cli", "up", "--demo", "--no-watch", "--directory", str(demo.directory / "var")]
+    small_demo.until(lambda: "MQTT broker" in small_demo.log, "the first did not start")
+    command = [sys.executable, "-m", "services.cli", "up", "--demo", "--no-watch", "--directory", str(small_demo.directory / "var")]
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 1
     assert "another `hems up` runs" in second.stderr

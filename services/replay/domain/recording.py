@@ -55,6 +55,15 @@ class Recording:
         """The time of its last row."""
         return from_us(self.at_us[-1])
 
+    def mains_between(self, start: datetime, end: datetime) -> "Recording":
+        """The mains alone, from `start` to before `end`.
+
+        Raises:
+            UnusableRecording: nothing was recorded then.
+        """
+        part = slice(*np.searchsorted(self.at_us, [to_us(start), to_us(end)]))
+        return Recording(self.at_us[part], self.mains_w[part])
+
 
 @dataclass(frozen=True)
 class Due:

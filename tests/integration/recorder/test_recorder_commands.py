@@ -5,8 +5,9 @@ import csv
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
 import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from click.testing import CliRunner, Result
@@ -62,6 +63,31 @@ def test_what_is_imported_is_exported(folder: Path) -> None:
     _run(command.export, "--from", "2025-01-01", "--what", "1h", "hours.csv")
     (hour,) = [row for row in _rows(folder / "hours.csv") if float(row["energy_kwh"]) > 0.01]
     assert (float(hour["energy_kwh"]), float(hour["cost"])) == (pytest.approx(1.0), pytest.approx(0.3))
+
+
+def test_a_recording_and_what_was_said_of_it_come_in(folder: Path) -> None:
+    """Parquet brings the mains, gaps left out, and the appliances that `hems disaggregate` found; the sums know both."""
+    arrow, parquet = cast("Any", pa), cast("Any", pq)
+    times = [START + timedelta(seconds=30 * place) for place in range(121)]
+    watts = [2_000.0] * 121
+    watts[10] = float("nan")
+    parquet.write_table(arrow.table({"timestamp": times, "mains": watts}), folder / "mains.parquet")
+    on = [40 <= place < 80 for place in range(121)]
+    said = {"kettle_probability": [0.9 if one else 0.1 for one in on], "kettle_running": on, "kettle_power_w": [1_500.0] * 121}
+    parquet.write_table(arrow.table({"timestamp": times, **said}), folder / "said.parquet")
+    assert "120 readings" in _run(command.import_, "mains.parquet").output
+    for _ in range(2):
+        assert "2 starts and ends" in _run(command.import_, "said.parquet").output
+    _run(command.export, "--from", "2025-01-01", "--what", "1d", "days.csv")
+    used = {row["appliance"]: float(row["energy_kwh"]) for row in _rows(folder / "days.csv")}
+    assert used == {"": pytest.approx(2.0), "kettle": pytest.approx(0.5)}
+    assert "2 rows" in _run(command.export, "--from", "2025-01-01", "--what", "events", "events.csv").output
+
+
+def test_a_broken_parquet_file_is_refused(folder: Path) -> None:
+    """In a sentence."""
+    (folder / "odd.parquet").write_text("no Parquet")
+    assert "can't be read as Parquet" in _run(command.import_, "odd.parquet", status=1).output
 
 
 def test_a_file_of_several_devices_needs_a_name(folder: Path) -> None:

@@ -1,0 +1,56 @@
+"""The days before the demo begins, put into its history by the commands that bring a home's old recordings in.
+
+That takes some seconds, so the result is kept beside the demo's folder until the program or the recording changes.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+import services
+from services.supervisor.plan import DEMO_CONFIGURATION, Plan
+from services.supervisor.processes import Say, python, run_once
+
+
+async def recall(plan: Plan, say: Say) -> None:
+    """Give the demo a past; where that fails it has none, and the log says why."""
+    kept = plan.workspace.directory.with_name("demo-past") / f"{_fingerprint(plan)}.db"
+    if not kept.exists():
+        say("up", "the days before the demo's start are put into its history: some seconds, this time only")
+        why = await _write(plan, kept)
+        if why is not None:
+            say("up", f"the days before the demo's start are not shown: {why}")
+            return
+    history = plan.workspace.directory / "homes" / plan.home / "history.db"
+    history.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(kept, history)
+
+
+def _fingerprint(plan: Plan) -> str:
+    """Of the home's name, and of the files that decide what its past is: by name, size and time."""
+    folder = Path(services.__path__[0])
+    parts = [path for name in ("replay", "disaggregator", "recorder") for path in (folder / name).rglob("*")]
+    files = sorted(path for path in [DEMO_CONFIGURATION, *parts] if path.is_file() and path.suffix not in (".pyc", ".md"))
+    stated = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.blake2b(repr((plan.home, stated)).encode(), digest_size=8).hexdigest()
+
+
+async def _write(plan: Plan, kept: Path) -> str | None:
+    """Why it could not be written, if so."""
+    shutil.rmtree(kept.parent, ignore_errors=True)
+    kept.parent.mkdir(parents=True)
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        mains, appliances = Path(folder) / "mains.parquet", Path(folder) / "appliances.parquet"
+        environment = plan.of("recorder") | {"HEMS_STORAGE__DIRECTORY": folder}
+        for module, *arguments in (
+            ("services.replay", "--write-past", str(mains)),
+            ("services.cli", "import", str(mains)),
+            ("services.cli", "disaggregate", str(mains), str(appliances)),
+            ("services.cli", "import", str(appliances)),
+        ):
+            if await run_once("past", python(module, *arguments), environment, lambda _, line: lines.append(line)):
+                return " ".join(lines[-1:])
+        (Path(folder) / plan.home / "history.db").rename(kept)
+    return None
