@@ -80,16 +80,21 @@ async def sums_of_today(desk: Desk, zone: ZoneInfo) -> Today:
     yesterday = day.earlier()
     by_now = min(yesterday.start + (now - day.start), yesterday.end)
     before = await desk.ask("energy", yesterday.start, by_now, "15min", points=200) if by_now > yesterday.start else Answer()
-    costs = [cost for cost in before.column("cost") if cost is not None]
+    used = await desk.ask("energy", day.start, now, "15min", points=200)
     return Today(
         yesterday_kwh=sum(before.column("energy_kwh")) if before.rows else None,
-        yesterday_cost=sum(costs) if costs else None,
-        carbon_kg=await _carbon(desk, day.start, now) if desk.home.carbon else None,
+        yesterday_cost=_cost(before),
+        cost=_cost(used),
+        carbon_kg=await _carbon(desk, used, day.start, now) if desk.home.carbon else None,
     )
 
 
-async def _carbon(desk: Desk, start: datetime, now: datetime) -> float | None:
-    used = await desk.ask("energy", start, now, "15min", points=200)
+def _cost(energy: Answer) -> float | None:
+    costs = [cost for cost in energy.column("cost") if cost is not None] if energy.rows else []
+    return sum(costs) if costs else None
+
+
+async def _carbon(desk: Desk, used: Answer, start: datetime, now: datetime) -> float | None:
     known = await desk.ask("carbon", start, now)
     intensities = [(moment(first), moment(last), float(value)) for first, last, value in known.rows]
     return carbon_kg(list(zip(used.moments(), used.column("energy_kwh"), strict=True)), intensities)

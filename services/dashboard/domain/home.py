@@ -35,10 +35,11 @@ class Logged:
 
 @dataclass(frozen=True)
 class Today:
-    """What the history adds to today's figures; None where it is not known."""
+    """What the history adds to today's figures; None where it is not known. Costs are of energy, without standing charges."""
 
     yesterday_kwh: float | None = None
     yesterday_cost: float | None = None
+    cost: float | None = None
     carbon_kg: float | None = None
 
 

@@ -189,7 +189,7 @@ class Reader:
         cheaper = next_cheaper(home.price, now)
         if cheaper is not None:
             parts.append(text("rate_cheaper", time=figures.time(cheaper, now)))
-        note, better = self._against(energy.today_cost, home.today.yesterday_cost)
+        note, better = self._against(home.today.cost or 0.0, home.today.yesterday_cost if home.today.cost is not None else None)
         return Tile("cost", text("cost"), figures.money(energy.today_cost), " · ".join([*parts, note] if note else parts), better)
 
     def _month(self, home: Home, now: datetime) -> Tile:

@@ -240,9 +240,9 @@ def test_before_the_first_reading_the_page_says_that_it_waits() -> None:
 
 
 def test_figures_stand_against_yesterday_and_the_budget() -> None:
-    """Less than yesterday is better; a third of the budget on the sixth of the month is not."""
-    home = Home(connected=True, today=Today(yesterday_kwh=4, yesterday_cost=0.4, carbon_kg=0.7))
-    home.energy = Energy(as_of=NOW, total_kwh=10, today_kwh=3, month_kwh=9, today_cost=0.5, month_cost=45, currency="GBP", rate=0.27)
+    """Less than yesterday is better, energy against energy; a third of the budget on the sixth of the month is not."""
+    home = Home(connected=True, today=Today(yesterday_kwh=4, yesterday_cost=0.4, cost=0.5, carbon_kg=0.7))
+    home.energy = Energy(as_of=NOW, total_kwh=10, today_kwh=3, month_kwh=9, today_cost=1.1, month_cost=45, currency="GBP", rate=0.27)
     home.carbon = Series(as_of=NOW, unit="gCO2/kWh", values=(SeriesValue(start=after(-60), end=after(60), value=182.4),))
     prices = (SeriesValue(start=after(-60), end=after(3_600), value=0.27), SeriesValue(start=after(3_600), end=after(7_200), value=0.09))
     home.price = Series(as_of=NOW, unit="GBP/kWh", values=prices)
