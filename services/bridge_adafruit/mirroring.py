@@ -18,6 +18,7 @@ from services.bridge_adafruit.domain.mirror import Mirror, Ordered, Pressed
 from services.bridge_adafruit.domain.notices import Banned, Notice, Throttled, Values
 
 _LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S_AWAY = 5.0
 _STOOD_STILL_S = 5.0
 _SAVE_EVERY_S = 60.0
 _AFTER_A_REFUSAL_S = 60.0
@@ -84,6 +85,7 @@ class Mirroring:
         self._changed = asyncio.Event()
         self._ticked = asyncio.Event()
         self._looked: Instant | None = None
+        self._looks_after_s = _LOOK_EVERY_S
         self._asleep_until_s = float("-inf")
         self._saved = b""
         self._told = {"thinned": 0, "coalesced": 0, "unreadable": 0}
@@ -139,7 +141,8 @@ class Mirroring:
             self._report(now)
             self._changed.set()
             self._ticked.set()
-            await self._context.clock.sleep(_LOOK_EVERY_S)
+            self._looks_after_s = _LOOK_EVERY_S if self._mirror.engaged else _LOOK_EVERY_S_AWAY
+            await self._context.clock.sleep(self._looks_after_s)
 
     def _note_sleep(self, now: Instant) -> None:
         """A program that stood still finds old toggles in its socket; they must not act now."""
@@ -151,7 +154,7 @@ class Mirroring:
         looked, rate = self._looked, max(self._context.clock.rate, 1)
         if looked is None:
             return False
-        return max(now.s - looked.s, (now.at - looked.at).total_seconds()) > (_LOOK_EVERY_S + _STOOD_STILL_S) * rate
+        return max(now.s - looked.s, (now.at - looked.at).total_seconds()) > (self._looks_after_s + _STOOD_STILL_S) * rate
 
     def _report(self, now: Instant) -> None:
         health, mirror = self._context.health, self._mirror

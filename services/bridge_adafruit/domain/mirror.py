@@ -108,6 +108,11 @@ class Mirror:
         self._present = frozenset(present) & self._feeds.keys()
 
     @property
+    def engaged(self) -> bool:
+        """Whether there is a connection, or one begins."""
+        return self.online or self._settling_until_s is not None
+
+    @property
     def present(self) -> frozenset[str]:
         """The feeds that there are."""
         return self._present

@@ -36,7 +36,8 @@ class Quota:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._open: Counter[Kind] = Counter()
-        self._ended: deque[tuple[float, Kind]] = deque()
+        self._ended: deque[tuple[float, Kind, int]] = deque()
+        self._counted: Counter[Kind] = Counter()
         self._paused_until_s = float("-inf")
         self._trust = 1.0
         self._trust_s = 0.0
@@ -49,9 +50,9 @@ class Quota:
     def used(self, now_s: float, *kinds: Kind) -> int:
         """Points of these kinds, or of all, in the minute that ends now."""
         while self._ended and self._ended[0][0] <= now_s:
-            self._ended.popleft()
-        wanted = kinds or tuple(Kind)
-        return sum(self._open[kind] for kind in wanted) + sum(1 for _, kind in self._ended if kind in wanted)
+            _, kind, count = self._ended.popleft()
+            self._counted[kind] -= count
+        return sum(self._open[kind] + self._counted[kind] for kind in kinds or tuple(Kind))
 
     def paused(self, now_s: float) -> bool:
         """Whether a throttle notice forbids anything now."""
@@ -81,7 +82,7 @@ class Quota:
     def end(self, kind: Kind, now_s: float, count: int = 1) -> None:
         """So many points were acknowledged, or will never be."""
         self._open[kind] -= count
-        self._ended.extend((now_s + PERIOD_S, kind) for _ in range(count))
+        self._note(kind, count, now_s)
 
     def open(self, kind: Kind) -> int:
         """Points of a kind that were begun and not ended."""
@@ -93,7 +94,7 @@ class Quota:
 
     def foreign(self, now_s: float, count: int = 1) -> None:
         """Somebody else of the account has sent points."""
-        self._ended.extend((now_s + PERIOD_S, Kind.FOREIGN) for _ in range(count))
+        self._note(Kind.FOREIGN, count, now_s)
 
     def learn(self, limit: int, active: int, now_s: float) -> None:
         """What Adafruit IO itself says of the account: its limit, and the points of the minute."""
@@ -109,3 +110,8 @@ class Quota:
         self._trust = max(0.5, self.limit(now_s) / self._limit * 0.8)
         self._trust_s = now_s
         self.pause(seconds, now_s)
+
+    def _note(self, kind: Kind, count: int, now_s: float) -> None:
+        if count:
+            self._ended.append((now_s + PERIOD_S, kind, count))
+            self._counted[kind] += count
