@@ -7,6 +7,7 @@ import click
 import hems
 
 _COMMANDS = {
+    "setup": ("services.setup.command:setup", "Set a home up in a conversation, or change one thing."),
     "detect": ("services.sensor.detect_command:detect", "Find the meter: listen to serial ports, and say what they are."),
     "calibrate": ("services.sensor.calibrate_command:calibrate", "Make the meter read true, by a trusted figure."),
     "doctor": ("services.doctor.command:doctor", "Look at everything that can stand in the way, and say what to do."),

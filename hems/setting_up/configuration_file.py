@@ -43,9 +43,9 @@ class ConfigurationFile:
         """Put a value; sections above it are made where they are missing."""
         *above, last = key
         part = self._values
-        for depth, name in enumerate(above):
+        for name in above:
             if not isinstance(part.get(name), dict):
-                part[name] = _mapping(flow=depth > 0)
+                part[name] = _mapping(flow=False)
             part = part[name]
         part[last] = _plain(to)
 

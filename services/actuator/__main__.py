@@ -11,15 +11,12 @@ from hems.actor.configuration import Configuration, ConfigurationError, Mistake
 from hems.actor.context import Context
 from hems.actor.runner import run_service
 from hems.actor.settings import StorageSettings
-from hems.contracts.relays import Level
 from services.actuator.actor import Actuator
 from services.actuator.audit_file import AuditFile
+from services.actuator.boards import board_of
 from services.actuator.domain.admission import TrustedTime
-from services.actuator.gpio_board import GpioBoard, Wiring
 from services.actuator.settings import ActuatorSettings
-from services.actuator.simulated_board import SimulatedBoard
-from services.actuator.switchboard import Board, Clocks
-from services.actuator.tasmota_board import TasmotaBoard
+from services.actuator.switchboard import Clocks
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _ANY_TIME = datetime.min.replace(tzinfo=UTC)
@@ -38,17 +35,7 @@ def build(settings: ActuatorSettings, context: Context) -> Actuator:
         structlog.get_logger().warning("a relay is not safe at power-on", advice=warning)
     folder = Configuration.load().section(StorageSettings).directory / context.root.home
     audit = AuditFile(folder / "audit.db", settings.audit_entries)
-    return Actuator(settings, context, _board(settings, folder), audit, _clocks(context))
-
-
-def _board(settings: ActuatorSettings, folder: Path) -> Board:
-    relays = settings.relays
-    safe: dict[str, Level] = {name: relay.safe for name, relay in relays.items()}
-    if settings.board == "gpio":
-        return GpioBoard({name: Wiring(relay.pin or 0, relay.active == "high", relay.safe) for name, relay in relays.items()})
-    if settings.board == "tasmota":
-        return TasmotaBoard({name: relay.device or "" for name, relay in relays.items()}, safe)
-    return SimulatedBoard(settings.simulated_log or folder / "relays.jsonl", safe)
+    return Actuator(settings, context, board_of(settings, folder), audit, _clocks(context))
 
 
 def _clocks(context: Context) -> Clocks:

@@ -1,7 +1,5 @@
 """`hems detect`."""
 
-import asyncio
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,14 +8,9 @@ import click
 
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.settings import HomeSettings
-from services.sensor.detecting import LISTEN_S, Outcome, detect_port, shown
-from services.sensor.domain.plausibility import line_remarks, sample
-from services.sensor.domain.profiles import meter_parser
-from services.sensor.domain.proposal import Proposal, as_yaml, propose
-from services.sensor.domain.readings import MeterLine, Rejected, VoltageLine
-from services.sensor.domain.recognition import Recognised
-from services.sensor.domain.telling import port_problem
-from services.sensor.domain.zmpt101b import parse_voltage
+from services.sensor.detecting import LISTEN_S
+from services.sensor.domain.proposal import as_yaml
+from services.sensor.examination import examine
 from services.sensor.serial_ports import SerialPortFound, port_named, serial_ports
 
 _DEV = Path("/dev")
@@ -37,24 +30,12 @@ def detect(ports: Sequence[str], speed: int | None, listen_s: float, *, every: b
     """
     nominal_voltage_v = _nominal_voltage_v()
     found = [port_named(port) for port in ports] or list(_listed(every=every))
-    proposals = [proposal for port in found if (proposal := examine(port, speed, listen_s, nominal_voltage_v))]
+    proposals = [proposal for port in found if (proposal := examine(port, speed, listen_s, nominal_voltage_v, click.echo))]
     parts = {proposal.part: proposal.values for proposal in reversed(proposals)}
     if not parts:
         click.echo("\nNo meter was found. Name the port that it is on, such as `hems detect /dev/ttyUSB0`, or see docs/failures.md.")
         sys.exit(1)
     click.echo(f"\nFor hems.yaml (or let `hems setup meter` write it):\n\n{as_yaml(parts)}")
-
-
-def examine(port: SerialPortFound, speed: int | None, listen_s: float, nominal_voltage_v: float) -> Proposal | None:
-    """Listen to one port, tell what comes and what it seems to be; its settings, where it is known."""
-    speeds = (speed,) if speed else port.speeds
-    click.echo(f"\n{port.path} ({port.about})")
-    try:
-        outcome = asyncio.run(detect_port(str(port.path), speeds, nominal_voltage_v, _show, listen_s))
-    except OSError as error:
-        click.echo(f"  {port_problem(str(port.path), error.errno, os.strerror(error.errno) if error.errno else str(error))}")
-        return None
-    return _judge(str(port.path), outcome, nominal_voltage_v)
 
 
 def _listed(*, every: bool) -> Iterator[SerialPortFound]:
@@ -65,36 +46,6 @@ def _listed(*, every: bool) -> Iterator[SerialPortFound]:
         click.echo(f"  {port.path}  {port.about}{'' if opened else '; not opened'}")
         if opened:
             yield port
-
-
-def _judge(path: str, outcome: Outcome, nominal_voltage_v: float) -> Proposal | None:
-    if outcome.silent:
-        click.echo("  Nothing comes, at no speed: check the supply and the cable; on the Pi's UART, that the board's TXD is on BCM 15.")
-        return None
-    if outcome.recognised is None:
-        click.echo("  Something comes that is no known meter's. Keep it with `hems record`, for a bug report.")
-        return None
-    return _tell(path, outcome, outcome.recognised, nominal_voltage_v)
-
-
-def _tell(path: str, outcome: Outcome, found: Recognised, nominal_voltage_v: float) -> Proposal:
-    what = "a voltage sensor" if found.kind == "voltage" else "a meter"
-    click.echo(f"  This is {what} ({found.profile}) at {outcome.baud} baud: {found.why}.")
-    proposal = propose(path, outcome.baud, outcome.heard, found, nominal_voltage_v)
-    for fact in proposal.facts:
-        click.echo(f"  {fact}")
-    taken = sample(outcome.heard.lines, lambda line: _parse(line, found))
-    for remark in (*line_remarks(taken, f"sensor.{proposal.part}"), *proposal.remarks):
-        click.echo(f"  Look here: {remark.says}; {remark.step}.")
-    return proposal
-
-
-def _parse(line: bytes, found: Recognised) -> MeterLine | VoltageLine | Rejected:
-    return parse_voltage(line) if found.profile == "zmpt101b" else meter_parser(found.profile)(line)
-
-
-def _show(baud: int, line: bytes) -> None:
-    click.echo(f"  {baud:>6}  {shown(line)}")
 
 
 def _nominal_voltage_v() -> float:

@@ -1,0 +1,137 @@
+"""`hems setup relays`: names them, wires them, and tries each for two seconds."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hems.actor.configuration import ConfigurationError
+from hems.actor.settings import HomeSettings
+from hems.contracts.relays import Level
+from hems.setting_up.configuration_file import ConfigurationFile
+from hems.setting_up.conversation import Conversation
+from hems.setting_up.places import home_folder, load
+from services.actuator.domain.pins import boot_warning, refused_pin
+from services.actuator.gpio_board import is_raspberry_pi
+from services.actuator.settings import ActuatorSettings
+from services.actuator.trying import LEASE_S, Refused, try_relay
+
+_NO_MORE = "no"
+_BOARDS = {
+    "gpio": "relays on this Pi's pins",
+    "tasmota": "switches that speak Tasmota's MQTT",
+    "simulated": "none yet: the relays exist in a file",
+}
+_COMPRESSOR_OFF_S = 600
+_COMPRESSOR_AWAY_S = 3_600
+_LAMP_ON_S = 43_200
+
+
+def ask(talk: Conversation, file: ConfigurationFile) -> None:
+    """Ask for relays until there are no more; each is written, and tried if the person wishes."""
+    talk.say(
+        "\nRelays. Wire each so that without power it stands where it is safe (docs/hardware.md); mains is work for a qualified person."
+    )
+    default = file.get("actuator", "board") or ("gpio" if is_raspberry_pi() else "simulated")
+    board = talk.choose("What do the relays hang on?", _BOARDS, default)
+    if file.get("actuator", "board") not in (None, board):
+        file.remove("actuator", "relays")  # their pins or topics would be the other board's
+    file.set("actuator", "board", to=board)
+    _save(talk, file)
+    while (name := talk.ask(f"Name of a relay to add or change, such as bulb, or {_NO_MORE}", _NO_MORE, _relay_name)) != _NO_MORE:
+        _ask_relay(talk, file, board, name)
+
+
+def _ask_relay(talk: Conversation, file: ConfigurationFile, board: str, name: str) -> None:
+    before: Mapping[str, Any] = file.get("actuator", "relays", name) or {}
+    place = _ask_place(talk, file, board, name, before)
+    compressor = talk.confirm("Does it feed a fridge, a freezer or a heat pump?", default=bool(before.get("min_off_s")))
+    safe = talk.choose(
+        "Which state is safe, also for days?", {"off": "a heater, a lamp", "on": "a fridge, a freezer"}, _word(before, compressor)
+    )
+    _warn(talk, place, safe)
+    allow = ["local", "dashboard"] if talk.confirm("May the page switch it?") else ["local"]
+    values = {
+        **before,
+        **place,
+        "safe": safe,
+        "resting": safe,
+        **_limits(safe, compressor=compressor),
+        "allow": before.get("allow") or allow,
+    }
+    file.set("actuator", "relays", name, to=values)
+    if _save(talk, file) and board != "tasmota" and talk.confirm(f"Try {name} now, for {LEASE_S:g} seconds?", default=not compressor):
+        _try(talk, file, name, compressor=compressor)
+
+
+def _ask_place(talk: Conversation, file: ConfigurationFile, board: str, name: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    if board == "tasmota":
+        return {"device": talk.ask("The switch's own topic (Tasmota, Configure MQTT, Topic)", before.get("device") or name)}
+    if board == "simulated":
+        return {}
+    relays: Mapping[str, Any] = file.get("actuator", "relays") or {}
+    taken = {relay.get("pin"): other for other, relay in relays.items() if other != name}
+    pin = talk.ask("Pin, by its BCM number; 22, 23, 24 are free on every Pi", str(before.get("pin") or ""), lambda text: _pin(text, taken))
+    level = talk.choose("Which level switches it on?", {"high": "most boards with a transistor", "low": "most opto-coupled boards"},
+                        before.get("active") or "high")  # fmt: skip
+    return {"pin": pin, "active": level}
+
+
+def _warn(talk: Conversation, place: Mapping[str, Any], safe: str) -> None:
+    if "pin" in place:
+        level: Level = "ON" if safe == "on" else "OFF"
+        if warning := boot_warning(place["pin"], active_high=place["active"] == "high", safe=level):
+            talk.say(f"Look here: {warning}.")
+
+
+def _try(talk: Conversation, file: ConfigurationFile, name: str, *, compressor: bool) -> None:
+    if compressor and not talk.confirm(
+        "A compressor must not be switched for seconds. Is it unplugged, with a lamp in its place?", default=False
+    ):
+        return
+    configuration = load(file.path)
+    settings, home = configuration.section(ActuatorSettings), configuration.section(HomeSettings).id
+    try:
+        try_relay(settings, home_folder(configuration), home, name, lambda level: talk.say(f"  {name} is {level}"))
+    except (Refused, OSError) as error:
+        talk.say(f"  {name} was not switched: {error}.")
+        return
+    if not talk.confirm("Did it do so, and was nothing else switched?"):
+        talk.say("Then check its pin, its level and its wiring, and name it here again.")
+
+
+def _save(talk: Conversation, file: ConfigurationFile) -> bool:
+    try:
+        file.save(ActuatorSettings)
+    except ConfigurationError as error:
+        talk.say(f"That was not written: {error}")
+        return False
+    return True
+
+
+def _limits(safe: str, *, compressor: bool) -> dict[str, Any]:
+    if compressor:
+        return {"min_off_s": _COMPRESSOR_OFF_S} | ({"max_away_s": _COMPRESSOR_AWAY_S} if safe == "on" else {"max_on_s": _LAMP_ON_S})
+    return {"max_on_s": _LAMP_ON_S} if safe == "off" else {"max_away_s": _COMPRESSOR_AWAY_S}
+
+
+def _word(before: Mapping[str, Any], compressor: bool) -> str:
+    known = before.get("safe")
+    if isinstance(known, bool):
+        return "on" if known else "off"
+    return str(known).lower() if known else ("on" if compressor else "off")
+
+
+def _relay_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_-]{1,32}", text):
+        raise ValueError("a name has small letters, digits, - and _ only")
+    return text
+
+
+def _pin(text: str, taken: Mapping[Any, str]) -> int:
+    if not text.isdigit():
+        raise ValueError("it is a number")
+    if reason := refused_pin(int(text)):
+        raise ValueError(reason)
+    if int(text) in taken:
+        raise ValueError(f"BCM {text} drives {taken[int(text)]} already")
+    return int(text)

@@ -1,0 +1,1 @@
+"""`hems setup`: a conversation that comes to a working `hems.yaml`, in a terminal or on a page."""

@@ -1,0 +1,177 @@
+"""The steps of `hems setup`, each with a scripted person."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hems.actor.configuration import Configuration
+from hems.setting_up.configuration_file import ConfigurationFile
+from services.actuator.asking import ask as ask_relays
+from services.actuator.settings import ActuatorSettings
+from services.actuator.trying import Refused, try_relay
+from services.check_config import mistakes
+from services.notifier.asking import ask as ask_phone
+from services.notifier.settings import NotifierSettings
+from services.recorder.asking import ask as ask_tariff
+from services.sensor.asking import ask as ask_meter
+from services.setup.adafruit import is_there
+from services.setup.home import ask as ask_home
+from tests.support import fake_meters
+from tests.support.conversation import Scripted
+from tests.support.fake_meters import FakeMeter
+from tests.support.twilio_server import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER, running_twilio
+
+
+class Table:
+    """A `hems.yaml` on the kitchen table."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "hems.yaml"
+        self.path.write_text(f"# ours\nstorage: {{directory: {folder / 'var'}}}\n")
+
+    def file(self) -> ConfigurationFile:
+        return ConfigurationFile(self.path)
+
+    def values(self) -> dict[str, Any]:
+        assert self.path.read_text().startswith("# ours\n")
+        assert mistakes(self.path) == []
+        return yaml.safe_load(self.path.read_text())
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    """One for each test."""
+    return Table(tmp_path)
+
+
+def test_the_home(table: Table) -> None:
+    """Names and zones that can't be used are asked for again."""
+    talk = Scripted(
+        {"A name": ["My Home", "cottage"], "time zone": ["Mars", "Europe/Berlin"], "currency": "eur", "voltage": ["400", "230"]}
+    )
+    ask_home(talk, table.file())
+    home = {"id": "cottage", "time_zone": "Europe/Berlin", "currency": "EUR", "nominal_voltage_v": 230}
+    assert table.values()["home"] == home
+    ask_home(Scripted({}), table.file())
+    assert table.values()["home"] == home
+
+
+def test_the_meter_is_listened_to(table: Table) -> None:
+    """A wrong port is told, a reversed clamp is offered to be turned by its sign, and what was calibrated stays."""
+    with FakeMeter(table.folder / "m", 38_400, fake_meters.rpict3v1(-700)), FakeMeter(table.folder / "v", 115_200, fake_meters.zmpt101b()):
+        ports = {"Port of the meter": [str(table.folder / "v"), str(table.folder / "m")], "Port of a voltage": str(table.folder / "v")}
+        talk = Scripted(ports)
+        ask_meter(talk, table.file())
+        assert "That is not the meter." in talk.text
+        meter = table.values()["sensor"]["meter"]
+        assert (meter["profile"], meter["mains_channels"], meter["invert"]) == ("rpict3v1", [1], [1])
+        assert table.values()["sensor"]["voltage"]["profile"] == "zmpt101b"
+        file = table.file()
+        file.set("sensor", "meter", "scale", to=1.07)
+        file.save()
+        ask_meter(Scripted({}), table.file())
+        assert table.values()["sensor"]["meter"]["scale"] == 1.07
+
+
+def test_relays_are_named_and_tried(table: Table) -> None:
+    """Pins that can't be used are refused; each relay is tried for two seconds, and stands safe before and after."""
+    talk = Scripted({"hang on": "simulated", "Name of a relay": ["Big Bulb", "bulb"], "Which state": "off"})
+    ask_relays(talk, table.file())
+    assert table.values()["actuator"]["relays"].keys() == {"bulb"}
+    assert [words for words in talk.said if words.startswith("  bulb is")] == ["  bulb is ON", "  bulb is OFF"]
+    changes = [json.loads(line) for line in next(table.folder.rglob("relays.jsonl")).read_text().splitlines()]
+    assert [change["level"] for change in changes if change["event"] == "switched"] == ["ON", "OFF"]
+    on, off = (change["monotonic_s"] for change in changes if change["event"] == "switched")
+    assert off - on >= 1.9
+
+
+def test_pins(table: Table) -> None:
+    """The meter's, another relay's, and one that is ON at boot; on a computer without pins nothing is switched by trying."""
+    talk = Scripted({
+        "hang on": "gpio", "Name of a relay": ["heater", "bulb"], "Pin": ["14", "24", "24", "23"], "Which level": ["low", "high"],
+        "Try": ["no", "no"], "Which state": ["off", "off"], "May the page": ["no", "yes"],
+    })  # fmt: skip
+    ask_relays(talk, table.file())
+    assert "BCM 14 can't drive a relay" in talk.text
+    assert "BCM 24 drives heater already" in talk.text
+    assert "this relay is ON until the actuator starts" in talk.text
+    relays = table.values()["actuator"]["relays"]
+    assert (relays["heater"]["pin"], relays["bulb"]["pin"], relays["heater"]["allow"]) == (24, 23, ["local"])
+
+
+def test_a_compressor_is_protected(table: Table) -> None:
+    """A freezer is safe ON, has its minimum off time, and is not tried unless a lamp stands in its place."""
+    talk = Scripted({"hang on": "simulated", "Name of a relay": "freezer", "a fridge, a freezer": "yes", "Try": "yes"})
+    ask_relays(talk, table.file())
+    freezer = table.values()["actuator"]["relays"]["freezer"]
+    assert (freezer["safe"], freezer["min_off_s"]) == ("on", 600)
+    assert "must not be switched for seconds" in talk.text
+    assert "freezer is OFF" not in talk.text
+
+
+def test_the_actuators_own_rules_hold_while_trying(tmp_path: Path) -> None:
+    """A relay that has had its switches of this hour is not switched, and the audit trail shows who asked."""
+    settings = ActuatorSettings.read({"relays": {"bulb": {"max_switches_per_hour": 3}}}, {})
+    told: list[str] = []
+    try_relay(settings, tmp_path, "home", "bulb", told.append)
+    assert told == ["ON", "OFF"]
+    with pytest.raises(Refused, match="switches of this hour"):
+        try_relay(settings, tmp_path, "home", "bulb", told.append)
+    nobody = ActuatorSettings.read({"relays": {"bulb": {"allow": ["dashboard"]}}}, {})
+    with pytest.raises(Refused, match="local may not switch"):
+        try_relay(nobody, tmp_path / "other", "home", "bulb", told.append)
+
+
+@pytest.mark.parametrize(
+    ("answers", "tariff"),
+    [
+        ({"Which tariff": "flat", "Price of a kWh": ["27p", "0,27"]}, {"kind": "flat", "per_kwh": 0.27, "standing_charge_per_day": 0}),
+        (
+            {"Which tariff": "day_night", "begins": "23:30"},
+            {"kind": "day_night", "day_per_kwh": 0.3, "night_per_kwh": 0.12, "night_from": "23:30", "night_to": "07:30",
+             "standing_charge_per_day": 0},
+        ),
+        ({"Which tariff": "none"}, None),
+    ],
+)  # fmt: skip
+def test_the_tariff(table: Table, answers: dict[str, str | list[str]], tariff: dict[str, object] | None) -> None:
+    """Prices with a comma are taken, pence are not."""
+    ask_tariff(Scripted(answers), table.file())
+    assert table.values().get("recorder", {}).get("tariff") == tariff
+
+
+def test_a_phone_by_ntfy(table: Table) -> None:
+    """A topic that can be guessed is refused."""
+    ask_phone(Scripted({"By which way": "ntfy", "Topic": ["home", "our-home-8421"]}), table.file())
+    assert table.values()["notifier"]["recipients"]["me"] == {"ntfy": "our-home-8421", "quiet_hours": "22:00-07:00"}
+
+
+def test_the_bridge_is_called_where_it_is() -> None:
+    """An installation without it leaves the step out."""
+    assert not is_there("services.no_such_bridge.command")
+    assert is_there("services.sensor.command")
+
+
+@pytest.mark.long
+async def test_a_phone_by_sms(table: Table) -> None:
+    """The token goes into a file of mode 0600 that hems.yaml names, and a test message is sent through the account."""
+    async with running_twilio() as twilio:
+        file = table.file()
+        file.set("notifier", "twilio", "base_url", to=twilio.url)
+        file.save()
+        numbers = {"Your number": ["07700900123", "+44 7700 900123"], "number of the account": FROM_NUMBER}
+        talk = Scripted({"By which way": "sms", "Account SID": ["AC1", ACCOUNT_SID], "Auth token": AUTH_TOKEN, **numbers})
+        await asyncio.to_thread(ask_phone, talk, table.file())
+        assert twilio.violations == []
+        assert len(twilio.bodies("+447700900123")) == 1
+    assert "Twilio took it" in talk.text
+    assert AUTH_TOKEN not in table.path.read_text()
+    account = Configuration.load(table.path).section(NotifierSettings, {}).twilio.account()
+    assert account is not None
+    assert account.password == AUTH_TOKEN
+    assert (table.folder / "var/secrets/twilio_auth_token").stat().st_mode & 0o777 == 0o600
