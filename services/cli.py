@@ -24,6 +24,7 @@ _COMMANDS = {
     "recost": ("services.recorder.command:recost", "Price the past anew, with the tariff of today."),
     "messages": ("services.notifier.command:messages", "Show what was sent, or would be."),
     "notify": ("services.notifier.command:notify", "Send a test message."),
+    "adafruit": ("services.bridge_adafruit.command:adafruit", "Make the dashboard at Adafruit IO, or mend it."),
     "password": ("services.dashboard.command:password", "Make the page's password."),
     "disaggregate": ("services.disaggregator.command:disaggregate", "Name the appliances in a recorded home."),
     "evaluate": ("services.disaggregator.command:evaluate", "Measure how well the appliances are named."),

@@ -22,7 +22,8 @@ DEVICE = "device"
 
 _EACH = tuple(by(service, service=service) for service in SERVICES)
 _ANY_SERVICE = tuple(by(service) for service in SERVICES)
-_ONLOOKERS = ("recorder", "notifier", "bridge_adafruit", "dashboard")
+_KEEPERS = ("recorder", "notifier", "dashboard")
+_ONLOOKERS = (*_KEEPERS, "bridge_adafruit")
 
 MAINS = Topic(
     "mains", Mains, "What the home draws.", retain=True,
@@ -74,20 +75,20 @@ ENERGY_OF = Topic(
 )  # fmt: skip
 PRICE = Topic(
     "price", Series, "The price of energy from now on, as far as it is known.", retain=True,
-    said_by=(by("recorder"),), read_by=("load_manager", *_ONLOOKERS),
+    said_by=(by("recorder"),), read_by=("load_manager", *_KEEPERS),
 )  # fmt: skip
 CARBON = Topic(
     "carbon", Series, "The carbon intensity of energy from now on, as far as it is known.", retain=True,
-    said_by=(by("recorder"),), read_by=("load_manager", *_ONLOOKERS),
+    said_by=(by("recorder"),), read_by=("load_manager", *_KEEPERS),
 )  # fmt: skip
 HISTORY_QUERY = Topic(
     "history/query", HistoryQuery, "A question to the recorder.",
-    said_by=(by("dashboard"), by("notifier"), by("bridge_adafruit"), by("load_manager"), by("disaggregator"), by(CLIENT)),
+    said_by=(by("dashboard"), by("notifier"), by("load_manager"), by("disaggregator"), by(CLIENT)),
     read_by=("recorder",),
 )  # fmt: skip
 HISTORY_RESULT = Topic(
     "history/result/{client}", HistoryResult, "The answer, in pieces of at most 60 KiB.",
-    said_by=(by("recorder"),), read_by=("dashboard", "notifier", "bridge_adafruit", "load_manager", "disaggregator"),
+    said_by=(by("recorder"),), read_by=("dashboard", "notifier", "load_manager", "disaggregator"),
 )  # fmt: skip
 DEMAND_EVENT = Topic(
     "demand/event", DemandEvent, "Somebody asks for less for a while.",
@@ -95,7 +96,7 @@ DEMAND_EVENT = Topic(
 )  # fmt: skip
 DEMAND_OVERRIDE = Topic(
     "demand/override", DemandOverride, "A person opts out of an event, or for one relay.",
-    said_by=(by("dashboard"), by("notifier"), by("bridge_adafruit"), by(CLIENT)), read_by=("load_manager", "recorder"),
+    said_by=(by("dashboard"), by("notifier"), by(CLIENT)), read_by=("load_manager", "recorder"),
 )  # fmt: skip
 DEMAND = Topic(
     "demand", DemandState, "The demand level in force, and what is shed.", retain=True,
@@ -119,11 +120,11 @@ NOTIFY_MESSAGE = Topic(
 )  # fmt: skip
 SERVICE_STATUS = Topic(
     "service/{service}/status", ServiceStatus, "Plain `online` or `offline`; the last will says `offline`.", retain=True,
-    said_by=_EACH, read_by=(*_ONLOOKERS, "actuator", "load_manager"),
+    said_by=_EACH, read_by=(*_KEEPERS, "actuator", "load_manager"),
 )  # fmt: skip
 SERVICE_HEALTH = Topic(
     "service/{service}/health", ServiceHealth, "What a service has done lately, and what stands in its way.", retain=True, qos=0,
-    said_by=_EACH, read_by=(*_ONLOOKERS, "actuator", "load_manager"),
+    said_by=_EACH, read_by=(*_KEEPERS, "actuator", "load_manager"),
 )  # fmt: skip
 SERVICE_MISSED = Topic(
     "service/{service}/missed", Missed, "A reader lost its session at the broker: all say again what they still keep.",

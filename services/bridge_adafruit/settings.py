@@ -14,7 +14,7 @@ from hems.contracts.demand import DemandLevel
 from hems.contracts.payload import Identifier
 from services.bridge_adafruit.domain import feeds as mapping
 from services.bridge_adafruit.domain.hooks import Action, AskForLess, Hook, Mute, SwitchRelay
-from services.bridge_adafruit.domain.triggers import On, Rule
+from services.bridge_adafruit.domain.triggers import Rule, When
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 _SHORTEST_SECRET = 16
@@ -154,7 +154,7 @@ class EventSettings(_Part):
     """One event at IFTTT."""
 
     event: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$", description="its name at IFTTT")]
-    on: On
+    when: When
     appliance: Annotated[Identifier | None, Field(description="only this one; for started and finished")] = None
     severity: Annotated[Literal["info", "warning", "critical"], Field(description="this and worse; for alert")] = "warning"
 
@@ -169,7 +169,7 @@ class IftttSettings(_Part):
 
     def rules(self) -> tuple[Rule, ...]:
         """As the bridge uses them."""
-        return tuple(Rule(event.event, event.on, event.appliance, event.severity) for event in self.events)
+        return tuple(Rule(event.event, event.when, event.appliance, event.severity) for event in self.events)
 
 
 class MqttSettings(_Part):

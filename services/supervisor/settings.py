@@ -7,7 +7,7 @@ from pydantic import Field
 from hems.actor.settings import Section
 from hems.contracts.catalog import SERVICES
 
-READY: tuple[str, ...] = ("sensor", "disaggregator", "actuator", "load_manager", "recorder", "notifier", "dashboard")
+READY: tuple[str, ...] = ("sensor", "disaggregator", "actuator", "load_manager", "recorder", "notifier", "bridge_adafruit", "dashboard")
 
 
 class SupervisorSettings(Section):

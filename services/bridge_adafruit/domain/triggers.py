@@ -15,7 +15,7 @@ NEWS_FOR = timedelta(minutes=2)
 _SEVERITIES = ("info", "warning", "critical")
 _REMEMBERED = 500
 
-On = Literal["started", "finished", "alert", "demand"]
+When = Literal["started", "finished", "alert", "demand"]
 
 
 class TriggerRefused(Exception):
@@ -37,7 +37,7 @@ class Rule:
     """
 
     event: str
-    on: On
+    when: When
     appliance: str | None = None
     severity: Literal["info", "warning", "critical"] = "warning"
 
@@ -65,7 +65,7 @@ class Triggers:
             return []
         duration = f"{round(event.duration_s / 60)} min" if event.duration_s is not None else ""
         energy = f"{event.energy_kwh:.2f} kWh" if event.energy_kwh is not None else ""
-        matching = [rule for rule in self._rules if rule.on == event.kind and rule.appliance in (None, appliance)]
+        matching = [rule for rule in self._rules if rule.when == event.kind and rule.appliance in (None, appliance)]
         return [Trigger(rule.event, (readable(appliance), duration, energy), now) for rule in matching]
 
     def on_alert(self, alert: Alert, now: datetime) -> list[Trigger]:
@@ -73,7 +73,7 @@ class Triggers:
         if not self._is_news(alert.id, alert.at, now):
             return []
         rank = _SEVERITIES.index(alert.severity)
-        matching = [rule for rule in self._rules if rule.on == "alert" and rank >= _SEVERITIES.index(rule.severity)]
+        matching = [rule for rule in self._rules if rule.when == "alert" and rank >= _SEVERITIES.index(rule.severity)]
         return [Trigger(rule.event, (alert.title, alert.message, alert.severity), now) for rule in matching]
 
     def on_demand(self, demand: DemandState, now: datetime, *, retained: bool) -> list[Trigger]:
@@ -82,7 +82,7 @@ class Triggers:
         if retained or before in (None, demand.level):
             return []
         until = demand.until.isoformat(timespec="minutes") if demand.until else ""
-        return [Trigger(rule.event, (demand.level, until, demand.reason or ""), now) for rule in self._rules if rule.on == "demand"]
+        return [Trigger(rule.event, (demand.level, until, demand.reason or ""), now) for rule in self._rules if rule.when == "demand"]
 
     def _is_news(self, identity: str, at: datetime, now: datetime) -> bool:
         if identity in self._told or now - at > NEWS_FOR:
