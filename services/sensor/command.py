@@ -20,7 +20,10 @@ _target: Any = click.Path(dir_okay=False, writable=True, path_type=Path)
 @click.option("--baud", default=38_400, show_default=True, help="38400 for an RPICT, most often 115200 for an ESP8266.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0.1), default=None, help="Stop after so many seconds.")
 def record(target: Path, port: str, baud: int, seconds: float | None) -> None:
-    """Write a port's raw bytes with their times to TARGET, for a bug report. Ctrl-C stops it; `hems replay TARGET` plays it."""
+    """Write a port's raw bytes with their times to TARGET, for a bug report. Ctrl-C stops it; `hems replay TARGET` plays it.
+
+    Example: hems record meter.jsonl --port /dev/ttyUSB0 --baud 115200 --for 60
+    """
     with target.open("w", encoding="utf-8") as file:
         try:
             asyncio.run(_record(SerialPort(port, baud), baud, file, seconds))

@@ -26,7 +26,7 @@ def detect(ports: Sequence[str], speed: int | None, listen_s: float, *, every: b
 
     Only ports are opened that are named (PORTS) or obviously a meter's: opening somebody else's may disturb it. Stop the services first.
 
-    Example: hems detect /dev/serial/by-id/usb-esp8266 --listen 5
+    Example: hems detect /dev/ttyUSB0 --listen 5
     """
     nominal_voltage_v = _nominal_voltage_v()
     found = [port_named(port) for port in ports] or list(_listed(every=every))

@@ -9,7 +9,6 @@ from services.sensor.domain.lines import ResetBlock
 from services.sensor.domain.mains import is_near
 from services.sensor.domain.profiles import MeterProfile, layouts, meter_parser
 from services.sensor.domain.readings import MeterLine, Rejected, VoltageLine
-from services.sensor.domain.rpict import LAYOUTS
 from services.sensor.domain.zmpt101b import parse_voltage
 
 PROFILES: tuple[MeterProfile, ...] = get_args(MeterProfile)
@@ -68,17 +67,17 @@ def _as_voltage(heard: Heard) -> Recognised:
 
 def _as_meter(heard: Heard, profile: MeterProfile) -> Recognised:
     parse = meter_parser(profile)
-    readings = tuple(read for line in heard.lines if not isinstance(read := parse(line), Rejected))
-    return Recognised("meter", profile, readings, _why(profile, readings))
+    good = [(line, read) for line in heard.lines if not isinstance(read := parse(line), Rejected)]
+    readings = tuple(read for _, read in good)
+    return Recognised("meter", profile, readings, _why(profile, readings, good[-1][0] if good else b""))
 
 
-def _why(profile: MeterProfile, readings: Sequence[MeterLine]) -> str:
+def _why(profile: MeterProfile, readings: Sequence[MeterLine], line: bytes) -> str:
     if profile == "open_energy_monitor":
         return "the lines name their values, as OpenEnergyMonitor's do"
     volts = [reading.voltage_v for reading in readings if reading.voltage_v is not None]
     measured = f", the voltage among them, about {median(volts):.0f} V" if volts else ", and no voltage"
-    columns = " or ".join(sorted({str(len(layout)) for layout in LAYOUTS[profile]}, key=int))
-    return f"the lines have the {columns} columns of an {profile.upper()}{measured}"
+    return f"the lines have the {len(line.replace(b',', b' ').split())} columns of an {profile.upper()}{measured}"
 
 
 def _volts_near(one: Recognised, nominal_voltage_v: float) -> float:
