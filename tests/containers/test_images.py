@@ -1,0 +1,31 @@
+"""What is in an image: its own packages, and no secret."""
+
+import pytest
+
+from services.supervisor.settings import READY
+from tests.support.containers import docker
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(300)]
+CLOUD = "bridge_adafruit"
+
+
+@pytest.mark.parametrize("service", sorted({*READY, "replay"} - {CLOUD}))
+def test_a_service_and_its_command_find_their_packages(service: str) -> None:
+    """Its own extra is enough for both."""
+    load = (
+        "import importlib, importlib.util\n"
+        f"for name in ('services.{service}.__main__', 'services.{service}.command'):\n"
+        "    if importlib.util.find_spec(name): importlib.import_module(name)\n"
+        "print('all')"
+    )
+    assert docker("run", "--rm", "--network", "none", f"hems-{service}", "python3", "-c", load) == "all\n"
+
+
+@pytest.mark.parametrize("service", sorted({*READY, "replay"} - {CLOUD}))
+def test_an_image_holds_no_other_service(service: str) -> None:
+    """Neither another's code nor tests, tools or a package installer."""
+    code = docker("run", "--rm", "--network", "none", f"hems-{service}", "ls", "/opt/hems/code", "/opt/hems/code/services").split()
+    assert {name for name in code if not name.startswith("/") and "_" not in name[:2]} == {"hems", "services", "cli.py", service}
+    finding = "ls /opt/hems/bin; command -v pip pip3 uv gcc || true"
+    tools = docker("run", "--rm", "--network", "none", f"hems-{service}", "sh", "-c", finding)
+    assert not {"pip", "uv", "gcc"} & set(tools.replace("/", " ").split())
