@@ -18,7 +18,7 @@ from services.bridge_adafruit.domain.mirror import Mirror, Ordered, Pressed
 from services.bridge_adafruit.domain.notices import Banned, Notice, Throttled, Values
 
 _LOOK_EVERY_S = 1.0
-_LOOK_EVERY_S_AWAY = 5.0
+_LOOK_EVERY_S_AWAY = 2.0
 _STOOD_STILL_S = 5.0
 _SAVE_EVERY_S = 60.0
 _AFTER_A_REFUSAL_S = 60.0

@@ -156,7 +156,8 @@ class Mirror:
         """
         if self._settling_until_s is not None:
             self.adopt(values, now)
-            if len(values) > 1 or len(self._present) < 2:
+            # One value alone may be a toggle that was pressed meanwhile.
+            if len(values) != 1 or len(self._present) < 2:
                 self._settle(now)
             return []
         wanted = [self._heard(key, value, now, command=awake and len(values) == 1) for key, value in values.items()]
