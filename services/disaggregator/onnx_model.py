@@ -1,10 +1,13 @@
 """ONNX files as networks: checked at the start, then stepped on one thread."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the import: the library would report its use to its maker
 import onnxruntime as untyped_onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
 from services.disaggregator.card import Card, UnusableModel, read_card
