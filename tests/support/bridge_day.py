@@ -41,7 +41,7 @@ class World:
 
     Attributes:
         latencies_s: how long each relay's change took to be shown.
-        commands: what was asked of the relays.
+        commands: what was asked of the relays, and when (s).
         refuses: whether the home's actuator refuses a command.
         most_delay_s: of a message on its way, there or back.
     """
@@ -52,7 +52,7 @@ class World:
     most_delay_s: float = 0.4
     most_feeds: int | None = None
     latencies_s: list[float] = field(default_factory=list[float])
-    commands: list[Pressed] = field(default_factory=list[Pressed])
+    commands: list[tuple[float, Pressed]] = field(default_factory=list[tuple[float, Pressed]])
     refuses: Callable[[Pressed], bool] = lambda pressed: False
 
     def __post_init__(self) -> None:
@@ -65,7 +65,9 @@ class World:
         self._changed_s: dict[str, float] = {}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._turn = itertools.count()
-        self._busy = False
+        self._busy: Mapping[str, str] = {}
+        self._life = 0
+        self.connected = False
         self._arrived: dict[str, float] = {}
         self.account.on_values.append(self._echo)
         self.account.on_notice.append(self._notice)
@@ -89,10 +91,20 @@ class World:
 
     def connect(self) -> None:
         """A connection begins, and its last values come."""
+        self.connected = True
         self.mirror.exist(self.account.feeds)
         self.mirror.connected(self.now())
-        self._arrived.clear()
         self._echo(self.account.last_values())
+
+    def drop(self) -> None:
+        """The connection breaks; what is on its way up may still arrive, what comes down does not."""
+        self._life += 1
+        self.connected = False
+        self._arrived.clear()
+        if self._busy:
+            self.mirror.unsure(self._busy, self.now())
+            self._busy = {}
+        self.mirror.disconnected()
 
     def run(self, seconds: float) -> None:
         """Let the time pass."""
@@ -120,33 +132,36 @@ class World:
 
     def speak(self) -> None:
         """Send what is due: one message at a time, its answer after a delay."""
-        values = {} if self._busy else self.mirror.due(self.now())
+        values = {} if self._busy or not self.connected else self.mirror.due(self.now())
         if values:
-            self._busy = True
+            self._busy = values
             self._in_order("up", lambda: self._arrive(values))
 
     def _arrive(self, values: Mapping[str, str]) -> None:
         self.account.take(values)
-        self._in_order("down", lambda: self._answered(values))
+        if values is self._busy:
+            self._in_order("down", lambda: self._answered(values))
 
     def _answered(self, values: Mapping[str, str]) -> None:
-        self._busy = False
+        self._busy = {}
         self.mirror.acknowledged(values, self.now())
 
     def _echo(self, values: Mapping[str, str]) -> None:
         for relay, level in self.levels.items():
             if values.get(relay) == level and relay in self._changed_s:
                 self.latencies_s.append(self.clock.seconds - self._changed_s.pop(relay))
-        self._in_order("down", lambda: self._heard(dict(values)))
+        if self.connected:
+            self._in_order("down", lambda: self._heard(dict(values)))
 
     def _notice(self, topic: str, text: str) -> None:
         del topic, text
-        self._in_order("down", lambda: self.mirror.throttled(20, self.now()))
+        if self.connected:
+            self._in_order("down", lambda: self.mirror.throttled(20, self.now()))
 
     def _heard(self, values: Mapping[str, str]) -> None:
         for pressed in self.mirror.incoming(values, self.now()):
             assert isinstance(pressed, Pressed)
-            self.commands.append(pressed)
+            self.commands.append((self.clock.seconds, pressed))
             identity = str(len(self.commands))
             self.mirror.asked(pressed.relay, identity, pressed.level, self.now())
             self.later(0.05, lambda pressed=pressed, identity=identity: self._actuate(pressed, identity))
@@ -159,7 +174,14 @@ class World:
             self._changed_s.pop(pressed.relay, None)
 
     def _in_order(self, way: str, what: Callable[[], None]) -> None:
-        """TCP: what is sent later never comes earlier."""
+        """TCP: what is sent later never comes earlier, and nothing comes down on a later connection."""
+        life = self._life
+        lost = way == "up" and self.random.random() < 0.5
         at_s = max(self.clock.seconds + self.random.uniform(0.01, self.most_delay_s), self._arrived.get(way, 0.0))
         self._arrived[way] = at_s
-        heapq.heappush(self._events, (at_s, next(self._turn), what))
+
+        def deliver() -> None:
+            if life == self._life or (way == "up" and not lost):
+                what()
+
+        heapq.heappush(self._events, (at_s, next(self._turn), deliver))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
-import tracemalloc
+import resource
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,6 @@ async def test_a_hundred_thousand_bad_requests(tmp_path: Path) -> None:
     asked, workers = 100_000, 16
     statuses: dict[int, int] = {}
     async with door(tmp_path) as (stage, port):
-        tracemalloc.start()
 
         async def pester(worker: int) -> None:
             for number in range(asked // workers // 50):
@@ -182,18 +181,22 @@ async def test_a_hundred_thousand_bad_requests(tmp_path: Path) -> None:
                         statuses[status] = statuses.get(status, 0) + 1
 
         await asyncio.gather(*(pester(worker) for worker in range(2)))
-        warm, _ = tracemalloc.get_traced_memory()
+        warm = resident_bytes()
         await asyncio.gather(*(pester(worker) for worker in range(2, workers)))
-        after, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
+        after = resident_bytes()
         assert sum(statuses.values()) >= asked * 0.99
         assert 200 not in statuses
         assert set(statuses) <= {400, 401, 403, 404, 405, 408, 413, 422, 429}
         assert {401, 403, 404, 413, 422, 429} & set(statuses)
         assert stage.said(RELAY_SET_BY) == stage.said(DEMAND_EVENT) == stage.said(NOTIFY_MUTE) == []
         assert not stage.task.done()
-        assert after - warm < 20_000_000
+        assert after - warm < 30_000_000
         assert (await Caller(port, "127.0.0.77").post("quiet", X_Hook_Secret=SECRET))[0] == 200
+
+
+def resident_bytes() -> int:
+    """What this process holds of the computer's memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def bad_request(session: aiohttp.ClientSession, port: int, draw: random.Random) -> int:

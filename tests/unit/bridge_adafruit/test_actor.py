@@ -3,7 +3,7 @@
 from itertools import pairwise
 from pathlib import Path
 
-from hems.contracts.catalog import SERVICE_HEALTH
+from hems.contracts.catalog import SERVICE_HEALTH, SERVICE_STATUS
 from hems.testing.clocks import ManualClock
 from hems.testing.harness import on_stage
 from services.bridge_adafruit.actor import BridgeAdafruit
@@ -11,6 +11,7 @@ from services.bridge_adafruit.domain.feeds import DEFAULTS
 from services.bridge_adafruit.settings import BridgeAdafruitSettings
 from tests.support.adafruit_account import AdafruitAccount, Held, busiest_minute
 from tests.support.bridge_stage import bridge, settings
+from tests.support.waiting import until
 
 
 async def test_the_home_is_shown(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ async def test_a_ban_is_sat_out(tmp_path: Path) -> None:
 
 
 async def test_an_outage_is_filled_in(tmp_path: Path) -> None:
-    """After six hours without the cloud the feeds hold the state, the gap is filled within the quota, nothing is there twice."""
+    """Six hours without the cloud, the home's broker killed in the middle: then the state is shown, and the gap is filled in, once."""
     async with bridge(tmp_path, "bulb") as home:
         await home.relay("bulb", "OFF")
         await home.mains(100)
@@ -160,6 +161,11 @@ async def test_an_outage_is_filled_in(tmp_path: Path) -> None:
         await home.clock.advance(2)
         left_s = home.clock.monotonic()
         for minute in range(360):
+            if minute == 180:
+                home.stage.broker.kill(forget_sessions=True)
+                await home.clock.advance(1)
+                home.stage.broker.start()
+                await until(lambda: [status.online for _, status in home.stage.said(SERVICE_STATUS)].count(True) == 2)
             await home.mains(1_000 + minute)
             await home.clock.advance(60)
         await home.relay("bulb", "ON")
