@@ -51,7 +51,7 @@ from services.bridge_adafruit.telling import Recipes, Telling
 
 _NEWS_FOR = timedelta(minutes=2)
 _NO_ACCOUNT = "no Adafruit IO account is set: there is no dashboard in the cloud"
-_ADVICE = "set bridge_adafruit.username in hems.yaml, and the key in HEMS_BRIDGE_ADAFRUIT__KEY_FILE; docs/adafruit.md says how"
+_ADVICE = "set bridge_adafruit.username and key_file in hems.yaml; docs/adafruit.md says how"
 
 
 class Door(Protocol):

@@ -14,8 +14,8 @@ from services.bridge_adafruit.setting_up import DryRun, NoRoom, SettingUp, Wante
 from services.bridge_adafruit.settings import BridgeAdafruitSettings, relays_of
 
 _NO_ACCOUNT = (
-    "there is no Adafruit IO account yet. Make one at https://io.adafruit.com, set bridge_adafruit.username in hems.yaml, and the key in "
-    "the environment: HEMS_BRIDGE_ADAFRUIT__KEY, or HEMS_BRIDGE_ADAFRUIT__KEY_FILE with the name of a file that holds it."
+    "there is no Adafruit IO account yet. Make one at https://io.adafruit.com, then set bridge_adafruit.username in hems.yaml, and "
+    "key_file beside it to the name of a file that holds the key (or HEMS_BRIDGE_ADAFRUIT__KEY_FILE in the environment)."
 )
 
 
@@ -74,7 +74,7 @@ def _show(method: str, path: str, body: Any) -> None:
 
 def _advice(refusal: ApiRefused) -> str:
     if refusal.status in (401, 403):
-        return "Adafruit IO refuses the key; check bridge_adafruit.username and HEMS_BRIDGE_ADAFRUIT__KEY"
+        return "Adafruit IO refuses the key; check bridge_adafruit.username and key_file"
     if refusal.status == 429:
         return f"{refusal}. Wait a minute, and run this again: it goes on where it ended."
     return str(refusal)

@@ -266,7 +266,7 @@ class Mirroring:
             )
             return failure.seconds + 1
         if isinstance(failure, KeyRefused) or (isinstance(failure, ApiRefused) and failure.status in (401, 403)):
-            health.blind = "Adafruit IO refuses the key; check bridge_adafruit.username and HEMS_BRIDGE_ADAFRUIT__KEY"
+            health.blind = "Adafruit IO refuses the key; check bridge_adafruit.username and key_file"
             self._alarm("adafruit.key", "Adafruit IO refuses the key", health.blind)
             return _KEY_REFUSED_S
         if isinstance(failure, ApiRefused):

@@ -228,7 +228,7 @@ class BridgeAdafruitSettings(Section):
             raise ValueError("there is a key but no username; set bridge_adafruit.username")
         if self.username is not None and self.key is None:
             raise ValueError(
-                "there is a username but no key; set HEMS_BRIDGE_ADAFRUIT__KEY, or HEMS_BRIDGE_ADAFRUIT__KEY_FILE with a file that holds it"
+                "there is a username but no key; set key_file to the name of a file that holds it, or HEMS_BRIDGE_ADAFRUIT__KEY"
             )
         return self
 

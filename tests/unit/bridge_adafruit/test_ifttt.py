@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hems.actor.context import Context
 from hems.contracts.alerts import Alert
 from hems.contracts.appliances import ApplianceEvent
 from hems.contracts.catalog import ALERT, APPLIANCE_EVENT, DEMAND, SERVICE_HEALTH
