@@ -5,7 +5,7 @@ PREPARE = @PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m scripts.environment
 ENV = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-postgres test-browser check format generate lock train bench bench-accuracy clean
+.PHONY: help setup run test test-long test-postgres test-browser test-containers chaos audit sbom check format generate lock train bench bench-accuracy clean
 
 help: ## Say what there is
 	@echo "make TARGET, on a computer with Python 3.11 or later; the rest is brought. TARGET is one of:"
@@ -36,6 +36,24 @@ test-browser: ## Look at the page in a real browser, at three sizes; screenshots
 	$(PREPARE) dev
 	@$(PYTHON) -m scripts.browser
 	@exec $(ENV)/python -m pytest -m browser tests/browser $(ARGS)
+
+test-containers: ## Build the images and disturb a demo in containers; base images are made of Debian's packages where no registry answers
+	$(PREPARE) dev
+	@$(PYTHON) -m scripts.containers --postgres
+	@exec $(ENV)/python -m pytest -m containers tests/containers $(ARGS)
+
+chaos: ## Disturb a home of real processes with 200 faults, and see what is kept; ARGS="--seed 7 --faults 20"
+	$(PREPARE) dev
+	@exec $(ENV)/python -m tests.chaos $(ARGS)
+
+audit: ## Look for known faults in the locked packages
+	$(PREPARE) dev
+	@exec $(ENV)/pip-audit --strict --disable-pip --require-hashes $(foreach file,run training build uv,-r requirements/$(file).txt) $(ARGS)
+
+sbom: ## Write a bill of materials, CycloneDX, for the service packages: sbom.json
+	$(PREPARE) dev
+	@$(ENV)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application --output-reproducible --of JSON -o sbom.json
+	@echo "sbom.json"
 
 check: ## Check style, types, who imports whom, dependencies and generated files
 	$(PREPARE) dev

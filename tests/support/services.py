@@ -34,6 +34,11 @@ class ServiceProcess:
         assert self._process is not None, f"{self.name} is not running"
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, by itself or by us."""
+        return self._process is None or self._process.poll() is not None
+
     def start(self) -> None:
         """Start it; `wait_for` tells when it has come up."""
         with self._log.open("ab") as log:

@@ -1,0 +1,106 @@
+"""What docs/architecture.md promises, judged from files that the services have left, and from what others were told."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from tests.chaos.home import MAX_ON_S, MIN_OFF_S, ROOT, ChaosHome
+
+_TIMER_S = 1.5
+"""How late a timer may be on a machine that does all of this at once."""
+_AGAIN = ("an attempt without an answer is made again", "stopped while sending")
+_SAFE = {"heater": "OFF", "fridge": "ON"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One promise."""
+
+    promise: str
+    kept: bool
+    figures: str
+
+
+def accepted_readings(home: ChaosHome) -> set[int]:
+    """The times of all readings that the sensor has committed, µs since 1970."""
+    found = home.rows("sensor.db", "SELECT message_id FROM outbox WHERE topic LIKE '%/mains'")
+    return {round(datetime.fromisoformat(at).timestamp() * 1e6) for (at,) in found}
+
+
+def recorded_readings(home: ChaosHome) -> set[int]:
+    """The times of all readings in the history."""
+    return {at_us for (at_us,) in home.rows("history.db", "SELECT at_us FROM mains")}
+
+
+def texts(home: ChaosHome) -> Counter[str]:
+    """How often each of our alerts was taken by Twilio's stand-in."""
+    return Counter(body for body in home.twilio.bodies() if body.startswith("Alert "))
+
+
+def expected_texts(home: ChaosHome) -> set[str]:
+    """The text of each alert that was accepted."""
+    return {f"Alert {number}: It burns." for number in range(1, home.seen.alerted + 1)}
+
+
+def settled(home: ChaosHome) -> bool:
+    """Nothing is under way any more."""
+    return accepted_readings(home) <= recorded_readings(home) and expected_texts(home) <= texts(home).keys()
+
+
+def judge(home: ChaosHome) -> list[Verdict]:
+    """Every promise, of a home at its end."""
+    accepted, recorded, sent = accepted_readings(home), recorded_readings(home), texts(home)
+    missing, twice = expected_texts(home) - sent.keys(), sum(count - 1 for count in sent.values())
+    explained = sum(home.log().count(words) for words in _AGAIN)
+    falls = home.seen.falls()
+    bugs, mistakes = home.log().count("a bug stopped the service"), home.log().count("the configuration has mistakes")
+    return [
+        Verdict(
+            "every accepted reading is in the history",
+            accepted <= recorded,
+            f"{len(accepted)} accepted, {len(recorded)} recorded, {len(accepted - recorded)} missing",
+        ),
+        Verdict("nothing is in the history that was not accepted", recorded <= accepted, f"{len(recorded - accepted)} too many"),
+        Verdict("every alert was sent", not missing, f"{home.seen.alerted} alerts, {len(missing)} missing"),
+        Verdict("an alert is sent twice only where the log says why", twice <= explained, f"{twice} twice, {explained} explained"),
+        Verdict("total_kwh never falls", not falls, f"{len(home.seen.totals)} values, {len(falls)} falls"),
+        *_relays(home),
+        Verdict("no bug ended a service", bugs == mistakes == 0, f"{bugs} bugs, {mistakes} starts with a wrong configuration"),
+        Verdict("Twilio's description was kept to", not home.twilio.violations, f"{len(home.twilio.violations)} violations"),
+    ]
+
+
+def _relays(home: ChaosHome) -> list[Verdict]:
+    path = home.state / ROOT.home / "relays.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    verdicts: list[Verdict] = []
+    for relay, safe in _SAFE.items():
+        own = [line for line in lines if line["relay"] == relay]
+        begun = [line for line in own if line["event"] == "claimed"]
+        unsafe = [line for line in begun if line["level"] != safe]
+        verdicts.append(Verdict(f"{relay} is safe at every start", not unsafe, f"{len(begun)} starts, {len(unsafe)} unsafe"))
+        longest_s = max(_able_s(home, own, safe), default=0.0)
+        figures = f"{longest_s:.1f} s at most, {MAX_ON_S:g} s allowed"
+        verdicts.append(Verdict(f"{relay} is not away from safe for too long", longest_s <= MAX_ON_S + _TIMER_S, figures))
+        switched = [line for line in own if line["event"] == "switched"]
+        verdicts.append(Verdict(f"{relay} was switched at all", len(switched) > 1, f"{len(switched)} times"))
+    fridge = [line for line in lines if line["relay"] == "fridge"]
+    early = [
+        after["monotonic_s"] - before["monotonic_s"]
+        for before, after in pairwise(fridge)
+        if before["level"] == "OFF" and after["event"] == "switched" and after["level"] == "ON"
+    ]
+    short = [seconds for seconds in early if seconds < MIN_OFF_S - 0.05]
+    return [*verdicts, Verdict("fridge rests between two runs", not short, f"{len(early)} returns, {len(short)} too early")]
+
+
+def _able_s(home: ChaosHome, lines: list[dict[str, Any]], safe: str) -> Iterator[float]:
+    """How long each time away from safe lasted, less the time in which the actuator's process was dead or frozen."""
+    for before, after in pairwise(lines):
+        if before["level"] != safe:
+            start_s, end_s = before["monotonic_s"], after["monotonic_s"]
+            yield end_s - start_s - sum(max(min(end_s, to_s) - max(start_s, from_s), 0.0) for from_s, to_s in home.frozen)
