@@ -18,6 +18,10 @@ from services.supervisor.mosquitto import BrokerNotFound, find_mosquitto
 
 _FOLDERS = {"run": ROOT / ".venv", "dev": ROOT / ".venv", "training": CACHE / "training"}
 _ADVICE = "check the network, and run this again"
+_SMALL = (
+    "hems needs a 64-bit system, and this one has 32 bits: the network that names appliances has no build for it. "
+    "Install the 64-bit Raspberry Pi OS; a Pi 3, 4 and 5 has the processor for it"
+)
 _NO_BROKER = "install it, such as with `apt install mosquitto`, and run this again"
 
 
@@ -27,6 +31,8 @@ def prepare(purpose: str) -> None:
     Raises:
         Failed: something could not be brought.
     """
+    if sys.maxsize <= 2**32:
+        raise Failed(_SMALL)
     with _alone():
         purpose = _widened(purpose)
         stamp = _FOLDERS[purpose] / "hems-environment"

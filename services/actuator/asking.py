@@ -70,9 +70,10 @@ def _ask_place(talk: Conversation, file: ConfigurationFile, board: str, name: st
         return {}
     relays: Mapping[str, Any] = file.get("actuator", "relays") or {}
     taken = {relay.get("pin"): other for other, relay in relays.items() if other != name}
+    talk.say("With the load on a normally closed contact, the level is the other one than the board's.")
     pin = talk.ask("Pin, by its BCM number; 22, 23, 24 are free on every Pi", str(before.get("pin") or ""), lambda text: _pin(text, taken))
-    level = talk.choose("Which level switches it on?", {"high": "most boards with a transistor", "low": "most opto-coupled boards"},
-                        before.get("active") or "high")  # fmt: skip
+    levels = {"high": "most boards with a transistor", "low": "most opto-coupled boards"}
+    level = talk.choose("Which level of the pin switches the load on?", levels, before.get("active") or "high")
     return {"pin": pin, "active": level}
 
 

@@ -22,7 +22,7 @@ def platform_trouble(bits: int, machine: str, python: tuple[int, int]) -> Troubl
     if bits < 64:
         return (
             f"this is a {bits}-bit system ({machine}), on which hems does not run",
-            "install the 64-bit Raspberry Pi OS (a Pi 3, 4, 5 or Zero 2 W has the processor for it)",
+            "install the 64-bit Raspberry Pi OS (a Pi 3, 4 and 5 has the processor for it)",
         )
     if python < (3, 11):
         return f"Python {python[0]}.{python[1]} is too old", "install Python 3.11 or newer: Debian 12 and its Raspberry Pi OS have it"

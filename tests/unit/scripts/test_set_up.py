@@ -35,6 +35,14 @@ def test_a_second_call_installs_nothing(installed: list[str]) -> None:
     assert installed == ["dev"]
 
 
+def test_a_32_bit_system_is_refused(installed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to install instead, before anything is brought."""
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
+    with pytest.raises(environment.Failed, match="64-bit Raspberry Pi OS"):
+        prepare("run")
+    assert installed == []
+
+
 def test_running_takes_nothing_from_a_development_environment(installed: list[str]) -> None:
     """`make run` after `make test` keeps the tools; `make test` after `make run` adds them."""
     prepare("run")
