@@ -65,7 +65,8 @@ class Plan:
 
     def of(self, user: str) -> dict[str, str]:
         """The environment of one process: the common one, and its own password."""
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HEMS_LOG_FORMAT": os.environ.get("HEMS_LOG_FORMAT", "console")}
+        inherited = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}  # systemd hears us alone
+        environment = {**inherited, "PYTHONUNBUFFERED": "1", "HEMS_LOG_FORMAT": os.environ.get("HEMS_LOG_FORMAT", "console")}
         environment |= self.environment
         if self.own_broker:
             environment["HEMS_BROKER__PASSWORD_FILE"] = str(self.workspace.password_file(user))

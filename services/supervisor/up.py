@@ -1,12 +1,16 @@
 """Starts a home: its broker, its services, and for the demo the recorded home that stands in for the meters."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from hems.actor.clock import WallClock
+from hems.actor.health import Health
+from hems.actor.vital_signs import VitalSigns
 from services.supervisor.demo_past import recall
 from services.supervisor.mosquitto import BrokerFailed, Mosquitto
 from services.supervisor.plan import Plan
@@ -39,6 +43,7 @@ async def run(plan: Plan, say: Say, *, watch: bool) -> None:
             await recall(plan, say)
         clock = await _clock(plan, say) if plan.demo else {}
         tasks = [asyncio.create_task(work) for work in _work(plan, clock, say)]
+        tasks.append(asyncio.create_task(VitalSigns(Health(WallClock().now()), lambda: True, os.environ).show()))
         stack.push_async_callback(_end, tasks)
         await _until_told(stop, plan, clock, watch=watch)
         say("up", "stopping")
