@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from hems.actor.logs import Log
+from hems.actor.logs import FaultLog, Log
 from services.bridge_adafruit.domain.hooks import LONGEST_BODY, Call, Refusal
 from services.bridge_adafruit.openapi import DESCRIPTION
 
@@ -43,10 +45,19 @@ class HookServer:
             OSError: the port is taken, or the address is not ours.
         """
         self._answer = answer
+        faults = logging.getLogger("hems.webhooks")
+        faults.propagate, faults.handlers = False, [_Sampled(self._log)]
         app = web.Application(client_max_size=LONGEST_BODY, middlewares=[self._as_json])
         app.router.add_post("/hooks/{name}", self._hook)
         app.router.add_get("/openapi.json", self._describe)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_S, handler_cancellation=True, keepalive_timeout=_WITHIN_S)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=faults,
+            shutdown_timeout=_CLOSING_S,
+            handler_cancellation=True,
+            keepalive_timeout=_WITHIN_S,
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
@@ -83,6 +94,23 @@ class HookServer:
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
             return answer
+
+
+class _Sampled(logging.Handler):
+    """What the HTTP library says of a broken request, which anybody may send as often as they like; bugs are told whole."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+        self._broken = FaultLog(log, "a request is no HTTP", every=1_000)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or isinstance(error, HttpProcessingError):
+            self._broken.failed(said=record.getMessage()[:100], sample=str(error)[:200])
+        else:
+            self._log.error("a webhook's request could not be handled: a bug", exc_info=error)
 
 
 def _call(request: web.Request, body: bytes) -> Call:

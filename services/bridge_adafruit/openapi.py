@@ -5,8 +5,8 @@ from typing import Any
 from services.bridge_adafruit.domain.hooks import LONGEST_BODY
 
 
-def _header(name: str, text: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string", **schema}}
+def _header(name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
 
 
 def _answer(text: str, *, schema: str = "Error", headers: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -39,7 +39,7 @@ DESCRIPTION: dict[str, Any] = {
                     _header("X-Hook-Secret", "the hook's secret; `Authorization: Bearer …` is taken too"),
                     _header("X-Hook-Signature", "`sha256=` and the hex HMAC-SHA256, by the secret, of `<timestamp>.<nonce>.<body>`"),
                     _header("X-Hook-Timestamp", "Unix seconds, within 300 s; for a signature"),
-                    _header("X-Hook-Nonce", "new for each request; for a signature", maxLength=64),
+                    _header("X-Hook-Nonce", "new for each request, 64 characters at most; for a signature"),
                 ],
                 "requestBody": {
                     "required": False,

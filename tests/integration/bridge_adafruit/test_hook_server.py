@@ -163,6 +163,21 @@ async def test_the_description_is_served(tmp_path: Path) -> None:
     assert "good-night" not in json.dumps(served)
 
 
+async def test_what_is_no_http_does_not_flood_the_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Fifty broken requests: one line in the log, no stack trace, and the door stands."""
+    async with door(tmp_path) as (_, port):
+        for number in range(50):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /hooks/quiet HTTP/1.1\r\nHost: x\r\nX-Hook-Secret: \x00%d\r\n\r\n" % number)
+            assert b"400" in await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+        assert (await Caller(port).post("quiet", X_Hook_Secret=SECRET))[0] == 200
+    said = "".join(capfd.readouterr())
+    assert said.count("a request is no HTTP") == 1
+    assert "Traceback" not in said
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_hundred_thousand_bad_requests(tmp_path: Path) -> None:
