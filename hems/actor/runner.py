@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -140,7 +141,9 @@ def _exit_status(failure: BaseException, log: Log) -> int:
     if mistakes:
         log.error("the configuration has mistakes", mistakes="; ".join(map(str, mistakes)))
         return EXIT_CONFIGURATION
-    if any(isinstance(leaf, SessionTaken) for leaf in leaves(failure)):
+    if any(isinstance(leaf, sqlite3.OperationalError) for leaf in leaves(failure)):
+        log.error("the service's files can't be used; free some disk space, and it starts again", error=str(failure))
+    elif any(isinstance(leaf, SessionTaken) for leaf in leaves(failure)):
         log.error("another instance of this service is connected for this home; stop one of them")
     else:
         log.error("a bug stopped the service; the supervisor starts it again", exc_info=failure)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -75,7 +76,8 @@ class Meter:
         self._link.symlink_to(os.ttyname(self._theirs))
 
     def pull(self) -> None:
-        """As when the cable is pulled."""
+        """As when the cable is pulled: neither the port nor its name is there."""
+        self._link.unlink(missing_ok=True)
         if self._ours is not None:
             os.close(self._theirs)
             os.close(self._ours)
@@ -227,6 +229,7 @@ class ChaosHome:
             yield
         finally:
             if self.disk_is_small:
+                shutil.copytree(self.state, self.directory / "state-at-the-end", dirs_exist_ok=True)
                 subprocess.run(["umount", "--lazy", str(self.state)], check=False)
 
     @contextlib.asynccontextmanager

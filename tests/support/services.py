@@ -53,6 +53,11 @@ class ServiceProcess:
         """Ask it to stop; its exit status."""
         return self._end(signal.SIGTERM)
 
+    def wait(self) -> int:
+        """Wait until it ends by itself; its exit status."""
+        assert self._process is not None, f"{self.name} is not running"
+        return self._process.wait(_PATIENCE_S)
+
     def wait_for(self, words: str, times: int = 1) -> None:
         """Wait until its log has these words."""
         give_up_at = time.monotonic() + _PATIENCE_S
