@@ -119,7 +119,7 @@ class AdafruitHttp:
     async def _asked(self, method: str, path: str, **options: Any) -> Any:
         url = f"{self._account.base_url}/{self._account.username}/{path}"
         try:
-            async with self._session.request(method, url, **options) as response:
+            async with self._session.request(method, url, allow_redirects=False, **options) as response:
                 return _judged(response.status, await _text(response), response.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiSilent(f"no answer from Adafruit IO: {str(error) or type(error).__name__}") from None

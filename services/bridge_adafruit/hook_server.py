@@ -108,7 +108,8 @@ class _Sampled(logging.Handler):
         """One record."""
         error = record.exc_info[1] if record.exc_info else None
         if error is None or isinstance(error, HttpProcessingError):
-            self._broken.failed(said=record.getMessage()[:100], sample=str(error)[:200])
+            # Not what was sent: a secret may be in it.
+            self._broken.failed(said=record.getMessage()[:100], kind=type(error).__name__)
         else:
             self._log.error("a webhook's request could not be handled: a bug", exc_info=error)
 

@@ -34,7 +34,7 @@ class Ifttt:
         url = f"{self._base_url}/trigger/{trigger.event}/with/key/{self._key}"
         body = {f"value{number}": value for number, value in enumerate(trigger.values, 1)}
         try:
-            async with self._session.post(url, json=body) as response:
+            async with self._session.post(url, json=body, allow_redirects=False) as response:
                 status: int = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # The address holds the key: it must not get into a log.

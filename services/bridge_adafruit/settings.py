@@ -72,11 +72,13 @@ class FeedSettings(_Part):
             raise ValueError(f"{self.topic} takes no field")
         if payload is not None and self.field not in payload.model_fields:
             raise ValueError(f"{self.topic} has no field {self.field!r}; it has {', '.join(payload.model_fields)}")
+        if self.topic == "mains" and self.every_s < 1:
+            raise ValueError("every_s: the mains changes all the time; take 1 or more")
         return self
 
     def feed(self, key: str) -> mapping.Feed:
-        """As the bridge uses it: a text or a relay is a state."""
-        at_once = self.topic == mapping.APPLIANCES or self.topic.startswith(mapping.RELAY)
+        """As the bridge uses it: the appliances, the demand and a relay are states."""
+        at_once = self.topic in (mapping.APPLIANCES, "demand") or self.topic.startswith(mapping.RELAY)
         name = self.name or mapping.readable(key).capitalize()
         return mapping.Feed(key, name, self.topic, self.field, 0 if at_once else self.every_s, self.decimals, self.unit, self.most)
 

@@ -7,6 +7,16 @@ _LATEST_S = 30.0
 _MISSED_AFTER_S = 10.0
 
 
+def alike(one: str | None, other: str) -> bool:
+    """Whether two values of a feed are one: a cloud may write 1.90 as 1.9."""
+    if one is None or one == other:
+        return one == other
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class _Echo:
     value: str
@@ -28,7 +38,7 @@ class Echoes:
     def take(self, key: str, value: str, now_s: float) -> bool | None:
         """Whether a value that comes is an echo: of a live one (True), of one in a gap (False), or none (None)."""
         waiting = [echo for echo in self._waiting.get(key, []) if now_s - echo.sent_s < _LATEST_S]
-        found = next((echo for echo in waiting if echo.value == value), None)
+        found = next((echo for echo in waiting if alike(echo.value, value)), None)
         if found is not None:
             waiting.remove(found)
             self._heard = self._heard or found.live

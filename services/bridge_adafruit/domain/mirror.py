@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hems.contracts.relays import Level, RelayResult
-from services.bridge_adafruit.domain.echoes import Echoes
+from services.bridge_adafruit.domain.echoes import Echoes, alike
 from services.bridge_adafruit.domain.feeds import Feed
 from services.bridge_adafruit.domain.gap import Batch, Gap
 from services.bridge_adafruit.domain.governor import Governor
@@ -241,7 +241,7 @@ class Mirror:
             return None
         level = read_level(value)
         self.unreadable += level is None
-        return Pressed(relay, level) if level is not None and level != self._toggles[relay].state else None
+        return Pressed(relay, level) if level is not None and level != self._toggles[relay].expected else None
 
     def _settle(self, now: Instant) -> None:
         self._settling_until_s, self.online = None, True
@@ -273,7 +273,7 @@ class Mirror:
             return None
         since_s = now.s - self._shown_s.get(key, now.s)
         again = feed.every_s > 0 and since_s >= _SAY_AGAIN_AFTER_S
-        return newest if again or self._shown.get(key) != newest.value else None
+        return newest if again or not alike(self._shown.get(key), newest.value) else None
 
     def _put_stale_aside(self, now: Instant) -> None:
         """A value that waited for too long is no longer now: it is filled in with its own time."""

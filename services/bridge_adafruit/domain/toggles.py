@@ -61,6 +61,11 @@ class Toggle:
         return True
 
     @property
+    def expected(self) -> Level | None:
+        """Where the relay will stand if what is pending is done."""
+        return self._pending.level if self._pending else self.state
+
+    @property
     def shows(self) -> Level | None:
         """What the toggle should show now; None while that is not known or a command is pending."""
         return None if self._pending else self.state

@@ -1,9 +1,10 @@
 """The bridge between a home in memory and an Adafruit IO in memory."""
 
+import asyncio
 from itertools import pairwise
 from pathlib import Path
 
-from hems.contracts.catalog import SERVICE_HEALTH, SERVICE_STATUS
+from hems.contracts.catalog import ALERT, SERVICE_HEALTH, SERVICE_STATUS
 from hems.testing.clocks import ManualClock
 from hems.testing.harness import on_stage
 from services.bridge_adafruit.actor import BridgeAdafruit
@@ -259,3 +260,78 @@ async def test_orders_do_what_the_hook_of_that_name_does(tmp_path: Path) -> None
         await home.press("orders", "open-the-door")
         ((relay, command),) = home.commands()
         assert (relay, command.state, command.for_s) == ("bulb", "OFF", 8 * 3_600)
+
+
+async def test_a_second_thought_counts(tmp_path: Path) -> None:
+    """ON, and OFF before the first has an answer: both are asked, and the relay ends as it was wanted last."""
+    async with bridge(tmp_path, "bulb") as home:
+        await home.relay("bulb", "OFF")
+        await home.clock.advance(8)
+        await home.press("bulb", "ON")
+        await home.press("bulb", "OFF")
+        assert [command.state for _, command in home.commands()] == ["ON", "OFF"]
+        for (_, command), level in zip(home.commands(), ("ON", "OFF"), strict=True):
+            await home.result("bulb", command, accepted=True)
+            await home.relay("bulb", "ON" if level == "ON" else "OFF")
+        await home.clock.advance(30)
+        assert home.shown("bulb") == "OFF"
+        assert len(home.commands()) == 2
+
+
+async def test_a_refused_key_is_alerted_once_and_not_tried_often(tmp_path: Path) -> None:
+    """The key is wrong: an alert and the health message say so, and there are few attempts; a right one is found later."""
+    clock = ManualClock()
+    async with bridge(tmp_path, account=AdafruitAccount(clock, knows_key=False)) as home:
+        await home.clock.advance(1_500)
+        assert [alert.rule for _, alert in home.stage.said(ALERT)] == ["adafruit.key"]
+        health = home.stage.said(SERVICE_HEALTH)[-1][1]
+        assert health.blind is not None
+        assert "key_file" in health.blind
+        assert home.cloud.logins == []
+        home.account.knows_key = True
+        await home.clock.advance(700)
+        await home.mains(5)
+        await home.clock.advance(1)
+        assert home.shown("power") == "5"
+
+
+async def test_complaints_never_become_a_ban(tmp_path: Path) -> None:
+    """A feed is deleted while the bridge runs: it is tried again at most three times a minute, far from ten failures."""
+    async with bridge(tmp_path, "bulb") as home:
+        await home.clock.advance(8)
+        del home.account.feeds["bulb"]
+        for second in range(120):
+            await home.relay("bulb", "ON" if second % 2 else "OFF")
+            await home.clock.advance(1)
+        assert 1 <= len(home.account.notices) <= 7
+
+
+async def test_the_api_alone_may_be_away(tmp_path: Path) -> None:
+    """The HTTP API fails while the broker serves: once the feeds are known, the home is shown all the same."""
+    async with bridge(tmp_path, "bulb") as home:
+        await home.clock.advance(8)
+        home.cloud.api_away = True
+        home.cloud.connections[0].break_off()
+        await home.clock.advance(40)
+        await home.relay("bulb", "ON")
+        await home.clock.advance(1)
+        assert home.shown("bulb") == "ON"
+
+
+async def test_the_quota_is_in_the_health_message(tmp_path: Path) -> None:
+    """Points used, what waits and what was left out can be read there."""
+    async with bridge(tmp_path, "bulb") as home:
+        await home.relay("bulb", "ON")
+        for watts in range(30):
+            await home.mains(watts)
+            await home.clock.advance(1)
+        await asyncio.sleep(0)
+        home.stage.broker.kill()
+        home.stage.broker.start()
+        await until(lambda: len(home.stage.said(SERVICE_HEALTH)) > 1)
+        health = home.stage.said(SERVICE_HEALTH)[-1][1]
+        assert health.gauges["quota_points_per_minute"] == 30
+        assert 3 <= health.gauges["quota_points_used"] <= 30
+        assert {"feeds_waiting", "gap_points_waiting"} <= health.gauges.keys()
+        assert health.work["points_sent"] >= 3
+        assert health.work["points_coalesced"] >= 10
