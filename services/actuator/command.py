@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from hems.actor.configuration import Configuration, ConfigurationError
-from hems.actor.settings import HomeSettings, StorageSettings
+from hems.actor.settings import HomeSettings
+from hems.setting_up.places import home_folder
 from services.actuator.audit_file import entries
 from services.actuator.domain.audit import Entry
 
@@ -29,12 +30,15 @@ def audit(relay: str | None, last: int, *, as_json: bool, demo: bool, directory:
     """
     try:
         configuration = Configuration.load()
-        storage = directory or (_DEMO if demo else configuration.section(StorageSettings).directory)
-        found = list(entries(storage / configuration.section(HomeSettings).id / "audit.db", relay=relay, last=last))
+        found = list(entries(_folder_of(configuration, directory or (_DEMO if demo else None)) / "audit.db", relay=relay, last=last))
     except (ConfigurationError, OSError) as error:
         raise click.ClickException(str(error)) from None
     for entry in found:
         click.echo(json.dumps(asdict(entry)) if as_json else line(entry))
+
+
+def _folder_of(configuration: Configuration, storage: Path | None) -> Path:
+    return storage / configuration.section(HomeSettings).id if storage else home_folder(configuration)
 
 
 def line(entry: Entry) -> str:

@@ -1,6 +1,7 @@
 """Listens on the bus for a while, and says what came."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,8 @@ async def _knock(broker: BrokerSettings) -> None:
     except (OSError, TimeoutError) as error:
         raise Unreachable(str(error) or "no answer within 5 s") from None
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _listen(deliveries: AsyncIterator[Delivery], root: Root, notes: "_Notes") -> None:

@@ -22,7 +22,7 @@ def ask(talk: Conversation, file: ConfigurationFile) -> None:
     talk.say("\nThe meter. The services are stopped, so that its port is free.")
     for port in serial_ports():
         talk.say(f"  {port.path}  {port.about}")
-    obvious = [str(port.path) for port in serial_ports() if port.guess == "meter"]
+    obvious = [port.path for port in serial_ports() if port.guess == "meter"]
     _ask_part(talk, file, "meter", file.get("sensor", "meter", "port") or (obvious[0] if obvious else _NONE))
     _ask_part(talk, file, "voltage", file.get("sensor", "voltage", "port") or _NONE)
 

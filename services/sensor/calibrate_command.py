@@ -15,7 +15,7 @@ from hems.actor.settings import HomeSettings, StorageSettings
 from hems.setting_up.configuration_file import ConfigurationFile
 from hems.setting_up.conversation import Left, Question, Terminal
 from hems.setting_up.places import configuration_path, load
-from services.sensor.calibrating import Phase, powers, take_phase, take_voltages
+from services.sensor.calibrating import Phase, PortFailed, powers, take_phase, take_voltages
 from services.sensor.calibration_book import CalibrationBook, Change, Entry
 from services.sensor.domain.calibration import LEAST_READINGS, Calibration, Refused, load_at, power_calibration, voltage_calibration
 from services.sensor.domain.telling import port_problem
@@ -53,7 +53,7 @@ def voltage(true_v: float, readings: int, config: Path | None, *, yes: bool) -> 
     settings, home = configuration.section(SensorSettings), configuration.section(HomeSettings)
     if settings.voltage.port is None:
         raise click.ClickException(_NO_SENSOR)
-    volts = _read(take_voltages(settings.voltage, readings, _progress), settings.voltage.port)
+    volts = _read(take_voltages(settings.voltage, readings, _progress))
     found = _judged(lambda: voltage_calibration(volts, true_v, settings.voltage.scale, home.nominal_voltage_v))
     click.echo(f"Before: {found.before:.1f} V. After: {found.after:.1f} V, as your meter shows.")
     _write(configuration, found, {"sensor.voltage.scale": found.scale}, yes=yes)
@@ -131,14 +131,15 @@ def _phase(settings: SensorSettings, home: HomeSettings, readings: int, words: s
         Terminal().answer(Question(f"{words}, wait a moment, and press Enter", default=""))
     except Left:
         raise click.Abort from None
-    return _read(take_phase(settings, home.nominal_voltage_v, readings, _progress), settings.meter.port)
+    return _read(take_phase(settings, home.nominal_voltage_v, readings, _progress))
 
 
-def _read(work: Coroutine[Any, Any, T], port: str) -> T:
+def _read(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
-    except OSError as error:
-        problem = port_problem(port, error.errno, os.strerror(error.errno) if error.errno else str(error))
+    except PortFailed as failed:
+        number = failed.reason.errno
+        problem = port_problem(failed.path, number, os.strerror(number) if number else str(failed.reason))
         raise click.ClickException(f"{problem}; the services hold their ports, stop them first") from None
     finally:
         click.echo("", err=True)

@@ -29,6 +29,15 @@ class Progress(Protocol):
         ...
 
 
+class PortFailed(Exception):
+    """A port can't be read."""
+
+    def __init__(self, path: str, reason: OSError) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Phase:
     """What was heard while the load was on, or off: the meter's lines, and the voltage meanwhile, if it is known."""
@@ -41,7 +50,7 @@ async def take_voltages(settings: VoltageSettings, wanted: int, progress: Progre
     """What the voltage sensor says, V, with the scale in force.
 
     Raises:
-        OSError: its port can't be read.
+        PortFailed: its port can't be read.
     """
     assert settings.port is not None, "there is no voltage sensor on a port"  # noqa: S101
     heard = await _lines(settings.port, settings.baud, wanted, progress)
@@ -52,7 +61,7 @@ async def take_phase(settings: SensorSettings, nominal_voltage_v: float, wanted:
     """The meter's lines, and the voltage sensor's beside them where there is one.
 
     Raises:
-        OSError: the meter's port can't be read.
+        PortFailed: one of the ports can't be read.
     """
     meter, voltage = settings.meter, settings.voltage
     if voltage.port is None:
@@ -80,7 +89,10 @@ async def _lines(path: str, baud: int, wanted: int, progress: Progress) -> Heard
         progress(len(heard.lines), wanted)
         return len(heard.lines) >= wanted
 
-    return await listen(path, baud, max(_SHORTEST_WAIT_S, wanted * _LONGEST_PERIOD_S), _nothing, is_enough)
+    try:
+        return await listen(path, baud, max(_SHORTEST_WAIT_S, wanted * _LONGEST_PERIOD_S), _nothing, is_enough)
+    except OSError as error:
+        raise PortFailed(path, error) from None
 
 
 def _voltages(heard: Heard) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.sensor.domain.lines import LineSplitter, ResetBlock
+from services.sensor.domain.lines import RESET_BLOCK_BYTES, LineSplitter, ResetBlock
 from services.sensor.domain.recognition import Heard, Recognised, recognise
 from services.sensor.serial_port import SerialPort
 
@@ -90,7 +90,8 @@ async def listen(
                 if isinstance(line, bytes):
                     show(line)
             printable += sum(byte in _TEXT for byte in data)
-            if leave_noise and heard.byte_count >= _NOISE_BYTES and printable < _TEXT_SHARE * heard.byte_count:
+            expected = heard.byte_count - len(heard.resets) * RESET_BLOCK_BYTES
+            if leave_noise and expected >= _NOISE_BYTES and printable < _TEXT_SHARE * expected:
                 break
     return heard
 

@@ -23,12 +23,12 @@ def examine(port: SerialPortFound, speed: int | None, listen_s: float, nominal_v
     say(f"\n{port.path} ({port.about})")
     try:
         outcome = asyncio.run(
-            detect_port(str(port.path), speeds, nominal_voltage_v, lambda baud, line: say(f"  {baud:>6}  {shown(line)}"), listen_s)
+            detect_port(port.path, speeds, nominal_voltage_v, lambda baud, line: say(f"  {baud:>6}  {shown(line)}"), listen_s)
         )
     except OSError as error:
-        say(f"  {port_problem(str(port.path), error.errno, os.strerror(error.errno) if error.errno else str(error))}")
+        say(f"  {port_problem(port.path, error.errno, os.strerror(error.errno) if error.errno else str(error))}")
         return None
-    return _judge(str(port.path), outcome, nominal_voltage_v, say)
+    return _judge(port.path, outcome, nominal_voltage_v, say)
 
 
 def _judge(path: str, outcome: Outcome, nominal_voltage_v: float, say: Say) -> Proposal | None:

@@ -30,7 +30,7 @@ class SerialPortFound:
         about: what it seems to be, for people.
     """
 
-    path: Path
+    path: str
     device: str
     guess: Literal["meter", "other", "unknown"]
     about: str
@@ -59,8 +59,8 @@ def console_ports(dev: Path = Path("/dev"), command_line: Path = Path("/proc/cmd
 
 
 def port_named(path: str) -> SerialPortFound:
-    """A port that a person names."""
-    return SerialPortFound(Path(path), Path(path).resolve().name, "meter", "named")
+    """A port that a person names, which may be an adapter on the network, `socket://host:port`."""
+    return SerialPortFound(path, Path(path).resolve().name, "meter", "named")
 
 
 def _devices(dev: Path) -> Iterator[str]:
@@ -71,8 +71,8 @@ def _devices(dev: Path) -> Iterator[str]:
             yield entry.name
 
 
-def _found(path: Path, by_id: Path | None, console: frozenset[str]) -> SerialPortFound:
-    device = path.name
+def _found(place: Path, by_id: Path | None, console: frozenset[str]) -> SerialPortFound:
+    path, device = str(place), place.name
     if device in console:
         return SerialPortFound(path, device, "other", "the serial console: switch it off (docs/hardware.md) to use this port for a meter")
     if device in _DEBUG_UARTS:
@@ -82,7 +82,7 @@ def _found(path: Path, by_id: Path | None, console: frozenset[str]) -> SerialPor
     if by_id is None:
         return SerialPortFound(path, device, "unknown", "a USB port without a name")
     if _OTHERS.search(by_id.name):
-        return SerialPortFound(by_id, device, "other", "by its name no meter")
+        return SerialPortFound(str(by_id), device, "other", "by its name no meter")
     if _METERS.search(by_id.name):
-        return SerialPortFound(by_id, device, "meter", "by its name a meter")
-    return SerialPortFound(by_id, device, "unknown", "a USB adapter, which may be anything")
+        return SerialPortFound(str(by_id), device, "meter", "by its name a meter")
+    return SerialPortFound(str(by_id), device, "unknown", "a USB adapter, which may be anything")

@@ -152,6 +152,7 @@ def _run_the_home(kitchen: Kitchen, meter: FakeMeter, sensor: FakeMeter) -> None
         assert _power_w(kitchen) == pytest.approx(HOME_W * 0.95, rel=0.02)
         status, said = kitchen.run("doctor", "--listen", "2")
         assert status == 0, said
+        assert "bulb         switched ON   by local" in kitchen.run("audit")[1]
         refused, said = kitchen.run("setup", "meter")
         assert refused == 1
         assert "stop `hems up` first" in said

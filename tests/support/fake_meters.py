@@ -60,7 +60,7 @@ class FakeMeter:
         while not self._stop.wait(self._every_s):
             number += 1
             line = self.line(number, self._random)
-            if self._random.random() < self.noise:
+            if int(number * self.noise) > int((number - 1) * self.noise):  # evenly, so that a few lines show it
                 line = self._broken(line)
             block = self._begins_with if number % 4 == 3 else b""
             self._write((block + line + b"\r\n") if self._is_read_at_its_speed() else self._scrambled(line))

@@ -8,6 +8,7 @@ LONGEST_LINE_BYTES = 1_024
 
 _MAGIC = bytes.fromhex("432d7c19")
 _BLOCK = struct.Struct("<4sBBBHfff")  # 21 bytes: magic, type, format, node, polling, ical, vcal, vest
+RESET_BLOCK_BYTES = _BLOCK.size
 
 
 @dataclass(frozen=True)

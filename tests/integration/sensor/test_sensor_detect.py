@@ -66,6 +66,16 @@ def test_the_boards_own_voltage_is_taken_from_its_start(tmp_path: Path) -> None:
     assert section(said)["meter"]["vest_v"] == 240.0
 
 
+def test_a_port_in_hems_yaml_counts_as_asked_for(tmp_path: Path) -> None:
+    """With no port named, what the configuration names is listened to; what it only leaves to its default is not."""
+    file = tmp_path / "hems.yaml"
+    with FakeMeter(tmp_path / "port", 38_400, fake_meters.rpict3t1()):
+        for text, words in ((f"sensor: {{meter: {{port: {tmp_path / 'port'}}}}}\n", "rpict3t1"), ("home: {}\n", "No meter was found")):
+            file.write_text(text)
+            result = CliRunner().invoke(main, ["detect", "--listen", "1"], env={"HEMS_CONFIG": str(file)}, catch_exceptions=False)
+            assert words in result.output
+
+
 def test_a_dead_meter_is_told_at_once(tmp_path: Path) -> None:
     """Where nothing comes at one speed, no other is tried."""
     with silent_port(tmp_path / "port") as port:
@@ -138,7 +148,7 @@ def test_only_what_is_obviously_a_meters_would_be_opened(tmp_path: Path) -> None
         "ttyUSB2": "unknown",
         "ttyACM0": "meter",
     }
-    assert found["ttyUSB1"].path.parent.name == "by-id"
+    assert Path(found["ttyUSB1"].path).parent.name == "by-id"
     assert (found["ttyAMA0"].speeds[0], found["ttyUSB1"].speeds[0]) == (38_400, 115_200)
 
 
