@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="leave all files in this folder")
     wishes = parser.parse_args()
     _say(f"seed {wishes.seed}: make chaos ARGS='--seed {wishes.seed} --faults {wishes.faults}' draws the same faults again")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended either way
     with tempfile.TemporaryDirectory() as name:
         folder = wishes.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
