@@ -145,7 +145,9 @@ class SettingUp:
             return str(_object(made).get("id", ""))
         identity = str(there.get("id", ""))
         if differs(block, feed_id, there):
-            await self._api.send("PATCH", f"{path}/blocks/{identity}", body)
+            properties: Mapping[str, Any] = there.get("properties") or {}
+            mended = {**body, "visual_type": there.get("visual_type", block.visual_type), "properties": {**properties, **block.properties}}
+            await self._api.send("PATCH", f"{path}/blocks/{identity}", mended)
             self.report.done.append(f"block {block.name}, mended")
         return identity
 

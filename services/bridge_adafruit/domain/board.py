@@ -9,6 +9,7 @@ from services.bridge_adafruit.domain.feeds import APPLIANCES, NOTHING_RUNS, Feed
 _COLUMNS: Mapping[str, int] = {"xl": 16, "lg": 16, "md": 12, "sm": 8, "xs": 4}
 _GREEN, _GREY = "#2e9f5b", "#7f8c8d"
 _CHARTED = ("current",)
+_SENT = ("onValue", "offValue")
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,15 @@ def layouts(placed: Sequence[tuple[Block, str]]) -> dict[str, list[dict[str, Any
 
 
 def differs(wanted: Block, feed_id: str, there: Mapping[str, Any]) -> bool:
-    """Whether a block of this name must be changed to be what it should."""
+    """Whether a block of this name does not do what it is for: another feed, or a toggle that sends other values.
+
+    How it looks is people's own affair.
+    """
     properties: Mapping[str, Any] = there.get("properties") or {}
-    same = all(str(properties.get(name, "")) == value for name, value in wanted.properties.items())
-    return not same or there.get("visual_type") != wanted.visual_type or feed_id not in set(_feed_ids(there))
+    sends_other = any(
+        name in properties and str(properties[name]) != wanted.properties[name] for name in _SENT if name in wanted.properties
+    )
+    return sends_other or feed_id not in set(_feed_ids(there))
 
 
 def lies_elsewhere(wanted: Mapping[str, Sequence[Mapping[str, Any]]], there: Any) -> bool:

@@ -1,6 +1,6 @@
 """Our own values, as they come back: the cloud sends every value to all of the account's clients, us included."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _LATEST_S = 30.0
 """A connection that is silent for so long is broken, and a new one carries no old echoes."""
@@ -22,6 +22,7 @@ class _Echo:
     value: str
     sent_s: float
     live: bool
+    awaited: bool = True
 
 
 @dataclass
@@ -47,11 +48,11 @@ class Echoes:
 
     def waits(self, key: str, value: str) -> bool:
         """Whether a live value has not come back yet, and nothing speaks against its coming."""
-        return any(echo.live and echo.value == value for echo in self._waiting.get(key, []))
+        return any(echo.live and echo.awaited and echo.value == value for echo in self._waiting.get(key, []))
 
     def outstanding(self, key: str) -> bool:
         """Whether a live value of the feed has not come back yet."""
-        return any(echo.live for echo in self._waiting.get(key, []))
+        return any(echo.live and echo.awaited for echo in self._waiting.get(key, []))
 
     def missed(self, now_s: float, *, at_once: bool = False) -> set[str]:
         """Feeds whose newest live value has not come back in time, each said once: they may show something else.
@@ -61,16 +62,15 @@ class Echoes:
             at_once: whatever is not back now counts, since something was thrown away.
         """
         if not self._heard and not at_once:
-            return set()  # a cloud that never echoes, or not yet
+            return set()  # a cloud that never echoes
         late: set[str] = set()
         for key, waiting in self._waiting.items():
-            if any(echo.live and (at_once or _MISSED_AFTER_S <= now_s - echo.sent_s < _LATEST_S) for echo in waiting):
+            if any(echo.live and echo.awaited and (at_once or _MISSED_AFTER_S <= now_s - echo.sent_s < _LATEST_S) for echo in waiting):
                 late.add(key)
                 # Still recognised if they come: only the worry about them is over.
-                self._waiting[key] = [_Echo(echo.value, echo.sent_s, live=False) for echo in waiting]
+                self._waiting[key] = [replace(echo, awaited=False) for echo in waiting]
         return late
 
     def forget(self) -> None:
         """A new connection: nothing of the old one comes any more."""
         self._waiting.clear()
-        self._heard = False

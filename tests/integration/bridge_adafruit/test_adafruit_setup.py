@@ -80,11 +80,13 @@ async def test_what_was_deleted_or_bent_is_mended(tmp_path: Path) -> None:
         whole = sorted(names(server))
         del blocks[2]
         next(block for block in blocks if block["name"] == "Bulb")["properties"]["onValue"] = "yes"
+        next(block for block in blocks if block["name"] == "Current")["properties"]["maxValue"] = "32"
         blocks.append({"id": 7, "name": "My own", "visual_type": "text", "block_feeds": []})
         result = await set_up(server, tmp_path)
         assert result.exit_code == 0, result.output
         assert sorted(names(server)) == sorted([*whole, "My own"])
         assert next(block for block in blocks if block["name"] == "Bulb")["properties"]["onValue"] == "ON"
+        assert next(block for block in blocks if block["name"] == "Current")["properties"]["maxValue"] == "32"
         ids = {str(block["id"]) for block in blocks} - {"7"}
         assert {entry["i"] for entry in dashboard(server)["layouts"]["xs"]} == ids
         assert server.violations == []

@@ -35,6 +35,7 @@ class History:
     def __init__(self) -> None:
         self.world = World(RELAYS, 30)
         self.pressed: list[tuple[float, str, str]] = []
+        self._throttled_s = float("-inf")
         self.world.every(1, self.world.tick)
         for relay in RELAYS:
             self.world.relay(relay, "OFF")
@@ -56,7 +57,9 @@ class History:
                 self.world.run(seconds)
                 self.world.connect()
             case ("throttle",):
-                self.world.account.throws_away = 1
+                if self.world.clock.seconds - self._throttled_s > 70:  # more in a row would be a ban
+                    self._throttled_s = self.world.clock.seconds
+                    self.world.account.throws_away = 1
             case ("show", key, value):
                 self.world.show(key, str(value))
             case _:
