@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.chaos import in_containers
 from tests.chaos.faults import drawn
 from tests.chaos.home import ChaosHome, chaos_home
 from tests.chaos.promises import judge, settled
@@ -29,13 +30,20 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--keep", type=Path, help="leave all files in this folder")
+    parser.add_argument("--containers", action="store_true", help="disturb containers in place of processes; needs root")
     wishes = parser.parse_args()
-    _say(f"seed {wishes.seed}: make chaos ARGS='--seed {wishes.seed} --faults {wishes.faults}' draws the same faults again")
+    again = f"--seed {wishes.seed} --faults {wishes.faults}{' --containers' if wishes.containers else ''}"
+    _say(f"seed {wishes.seed}: make chaos ARGS='{again}' draws the same faults again")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended either way
     with tempfile.TemporaryDirectory() as name:
         folder = wishes.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        sys.exit(0 if asyncio.run(_run(folder, wishes.seed, wishes.faults)) else 1)
+        kept = (
+            in_containers.run(folder, wishes.seed, wishes.faults, _say)
+            if wishes.containers
+            else asyncio.run(_run(folder, wishes.seed, wishes.faults))
+        )
+        sys.exit(0 if kept else 1)
 
 
 async def _run(folder: Path, seed: int, count: int) -> bool:
@@ -49,7 +57,7 @@ async def _run(folder: Path, seed: int, count: int) -> bool:
         await home.until(lambda: settled(home), 20)
         verdicts = judge(home)
     for verdict in verdicts:
-        _say(f"{'kept  ' if verdict.kept else 'BROKEN'}  {verdict.promise}: {verdict.figures}")
+        _say(str(verdict))
     _say(f"{count} faults in {time.monotonic() - began_s:.0f} s, seed {seed}" + ("" if calm else "; it did not come to rest"))
     return calm and all(verdict.kept for verdict in verdicts)
 

@@ -45,8 +45,15 @@ CONFIGURATION: dict[str, Any] = {
     "actuator": {
         "board": "simulated",
         "relays": {
-            "heater": {"safe": "OFF", "resting": "OFF", "max_on_s": MAX_ON_S, "max_switches_per_hour": 3_600},
-            "fridge": {"safe": "ON", "resting": "ON", "min_off_s": MIN_OFF_S, "max_away_s": MAX_ON_S, "max_switches_per_hour": 3_600},
+            "heater": {"safe": "OFF", "resting": "OFF", "max_on_s": MAX_ON_S, "rest_s": 1, "max_switches_per_hour": 3_600},
+            "fridge": {
+                "safe": "ON",
+                "resting": "ON",
+                "min_off_s": MIN_OFF_S,
+                "max_away_s": MAX_ON_S,
+                "rest_s": 1,
+                "max_switches_per_hour": 3_600,
+            },
         },
     },
     "notifier": {

@@ -3,26 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from tests.chaos.home import MAX_ON_S, MIN_OFF_S, ROOT, ChaosHome
+from tests.chaos.verdict import Verdict
 
 _TIMER_S = 1.5
 """How late a timer may be on a machine that does all of this at once."""
 _AGAIN = ("an attempt without an answer is made again", "stopped while sending")
 _SAFE = {"heater": "OFF", "fridge": "ON"}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One promise."""
-
-    promise: str
-    kept: bool
-    figures: str
 
 
 def accepted_readings(home: ChaosHome) -> set[int]:
