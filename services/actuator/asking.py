@@ -31,14 +31,22 @@ def ask(talk: Conversation, file: ConfigurationFile) -> None:
     talk.say(
         "\nRelays. Wire each so that without power it stands where it is safe (docs/hardware.md); mains is work for a qualified person."
     )
-    default = file.get("actuator", "board") or ("gpio" if is_raspberry_pi() else "simulated")
-    board = talk.choose("What do the relays hang on?", _BOARDS, default)
-    if file.get("actuator", "board") not in (None, board):
-        file.remove("actuator", "relays")  # their pins or topics would be the other board's
+    board = _ask_board(talk, file)
     file.set("actuator", "board", to=board)
     _save(talk, file)
     while (name := talk.ask(f"Name of a relay to add or change, such as bulb, or {_NO_MORE}", _NO_MORE, _relay_name)) != _NO_MORE:
         _ask_relay(talk, file, board, name)
+
+
+def _ask_board(talk: Conversation, file: ConfigurationFile) -> str:
+    before = file.get("actuator", "board")
+    board = talk.choose("What do the relays hang on?", _BOARDS, before or ("gpio" if is_raspberry_pi() else "simulated"))
+    if before in (None, board) or not file.get("actuator", "relays"):
+        return board
+    if not talk.confirm(f"The relays in {file.path} belong to the {before} board. Take them out?", default=False):
+        return before
+    file.remove("actuator", "relays")
+    return board
 
 
 def _ask_relay(talk: Conversation, file: ConfigurationFile, board: str, name: str) -> None:

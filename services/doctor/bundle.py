@@ -13,7 +13,7 @@ from typing import Any, cast
 from hems.actor.configuration import Configuration
 from services.doctor.domain.secrets_out import Censor
 
-_SECRET_NAME = re.compile(r"password|passwd|secret|token|key|credential|username|account_sid|(^|_)sms$|(^|_)ntfy$|number$", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"password|passwd|secret|token|key|credential|account_sid|(^|_)sms$|(^|_)ntfy$|number$", re.IGNORECASE)
 _LOG_BYTES = 500_000
 _LONGEST_SECRET_BYTES = 10_000
 
@@ -36,6 +36,7 @@ def write_bundle(path: Path, texts: Mapping[str, str], censor: Censor) -> None:
 def censor_of(configuration: Configuration, directory: Path, environment: Mapping[str, str]) -> Censor:
     """Knows every secret of this home: those in the configuration, in the environment, and in files that either names or `hems up` made."""
     values = [*_in_configuration(configuration.sections), *_in_environment(environment)]
+    values.append(str(configuration.sections.get("bridge_adafruit", {}).get("username") or ""))
     values += [_content(path) for path in sorted((directory / "secrets").glob("*"))]
     values += [line.partition("=")[2] for line in _content(directory / "mqtt.env").splitlines() if "PASSWORD" in line]
     return Censor.of(values)

@@ -84,6 +84,11 @@ def _about(value: float, noise: random.Random, share: float = 0.004) -> float:
     return value * (1 + noise.gauss(0, share))
 
 
+def always(line: bytes) -> Line:
+    """The same line again and again."""
+    return lambda _number, _noise: line
+
+
 def rpict3t1(power_va: float = 800.0) -> Line:
     """Apparent powers, no voltage."""
     return lambda _, noise: f"11 {_about(power_va, noise):.1f} 0.0 -0.0 21.5".encode()

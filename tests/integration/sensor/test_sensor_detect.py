@@ -12,13 +12,17 @@ from services.sensor.settings import SensorSettings
 from tests.support import fake_meters
 from tests.support.fake_meters import RESET_BLOCK, FakeMeter, Line, silent_port
 
-KNOWN = {
+KNOWN: dict[str, tuple[Line, int, str, str]] = {
     "rpict3t1": (fake_meters.rpict3t1(), 38_400, "meter", "rpict3t1"),
     "rpict3v1": (fake_meters.rpict3v1(), 38_400, "meter", "rpict3v1"),
     "rpict3v1, older": (fake_meters.rpict3v1_older(), 9_600, "meter", "rpict3v1"),
     "rpict7v1": (fake_meters.rpict7v1(), 57_600, "meter", "rpict7v1"),
     "emonPi": (fake_meters.open_energy_monitor(), 38_400, "meter", "open_energy_monitor"),
     "emonTx, JSON": (fake_meters.open_energy_monitor_json(), 115_200, "meter", "open_energy_monitor"),
+    "emonTx, pairs": (fake_meters.always(b"ct1:800,ct2:0,ct3:0,ct4:0,vrms:23100,pulse:0"), 115_200, "meter", "open_energy_monitor"),
+    "emonPi, radio": (fake_meters.always(b"OK 5 32 3 0 0 32 3 60 90 (-40)"), 38_400, "meter", "open_energy_monitor"),
+    "rpict3t1, commas": (fake_meters.always(b"802.1,0.0,0.0,21.5"), 38_400, "meter", "rpict3t1"),
+    "volts and more": (fake_meters.always(b"231.2 Volts RMS---1.20 Amps RMS --- 277 W"), 9_600, "voltage", "zmpt101b"),
     "ours": (fake_meters.zmpt101b(), 115_200, "voltage", "zmpt101b"),
     "bare": (fake_meters.zmpt101b(form="{:.2f}"), 9_600, "voltage", "zmpt101b"),
     "JSON": (fake_meters.zmpt101b(form='{{"vrms":{:.1f}}}'), 115_200, "voltage", "zmpt101b"),

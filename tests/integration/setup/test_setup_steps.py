@@ -104,6 +104,16 @@ def test_pins(table: Table) -> None:
     assert (relays["heater"]["pin"], relays["bulb"]["pin"], relays["heater"]["allow"]) == (24, 23, ["local"])
 
 
+def test_another_board_takes_no_relays_away_unasked(table: Table) -> None:
+    """They stay with their board, unless the person says that they may go."""
+    ask_relays(Scripted({"hang on": "simulated", "Name of a relay": "bulb", "Try": "no"}), table.file())
+    ask_relays(Scripted({"hang on": "tasmota"}), table.file())
+    assert table.values()["actuator"].keys() == {"board", "relays"}
+    assert table.values()["actuator"]["board"] == "simulated"
+    ask_relays(Scripted({"hang on": "tasmota", "Take them out": "yes"}), table.file())
+    assert table.values()["actuator"] == {"board": "tasmota"}
+
+
 def test_a_compressor_is_protected(table: Table) -> None:
     """A freezer is safe ON, has its minimum off time, and is not tried unless a lamp stands in its place."""
     talk = Scripted({"hang on": "simulated", "Name of a relay": "freezer", "a fridge, a freezer": "yes", "Try": "yes"})
