@@ -2,32 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from hems.actor.configuration import Configuration
 from hems.actor.settings import Section
-from hems.contracts.demand import DemandLevel
 from hems.contracts.payload import Identifier
 from services.bridge_adafruit.domain import feeds as mapping
-from services.bridge_adafruit.domain.hooks import Action, AskForLess, Hook, Mute, SwitchRelay
+from services.bridge_adafruit.domain.hooks import Action, Hook
 from services.bridge_adafruit.domain.triggers import Rule, When
-
-_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
-_SHORTEST_SECRET = 16
-
-
-def _span(value: Any) -> Any:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)", value.strip()) if isinstance(value, str) else None
-    return timedelta(**{_UNITS[match[2]]: float(match[1])}) if match else value
-
-
-def _level(value: Any) -> Any:
-    """YAML reads a bare ON as True."""
-    return ("ON" if value else "OFF") if isinstance(value, bool) else value
+from services.bridge_adafruit.hook_settings import AnyHook, HookName, folded
 
 
 def _known_topic(topic: str) -> str:
@@ -44,10 +29,7 @@ def _payload(topic: str) -> type[BaseModel] | None:
 
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", description="lower case, digits and '-'")]
-HookName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
-Span = Annotated[timedelta, BeforeValidator(_span, json_schema_input_type=str), Field(gt=timedelta(), le=timedelta(days=7))]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))]
-State = Annotated[Literal["ON", "OFF", "TOGGLE"], BeforeValidator(_level)]
 
 
 class _Part(BaseModel):
@@ -81,75 +63,6 @@ class FeedSettings(_Part):
         at_once = self.topic in (mapping.APPLIANCES, "demand") or self.topic.startswith(mapping.RELAY)
         name = self.name or mapping.readable(key).capitalize()
         return mapping.Feed(key, name, self.topic, self.field, 0 if at_once else self.every_s, self.decimals, self.unit, self.most)
-
-
-class _HookPart(_Part):
-    secret: Annotated[SecretStr | None, Field(description="from the environment; the hook is shut while there is none")] = None
-    secret_file: Annotated[Path | None, Field(description="a file that holds it")] = None
-    signed: Annotated[bool, Field(description="take only requests that are signed with the secret")] = False
-
-    @model_validator(mode="after")
-    def _secret_is_long(self) -> Self:
-        if self.secret is not None and len(self.secret.get_secret_value()) < _SHORTEST_SECRET:
-            raise ValueError(f"secret: has fewer than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`")
-        return self
-
-    def opened_by(self) -> str | None:
-        """The secret, or None.
-
-        Raises:
-            ValueError: the file can't be read, or holds too short a secret.
-        """
-        if self.secret is not None or self.secret_file is None:
-            return self.secret.get_secret_value() if self.secret else None
-        try:
-            secret = self.secret_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"the file {self.secret_file} can't be read: {error}") from None
-        if len(secret) < _SHORTEST_SECRET:
-            raise ValueError(
-                f"the file {self.secret_file} holds fewer than {_SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`"
-            )
-        return secret
-
-
-class RelayHook(_HookPart):
-    """Switches a relay."""
-
-    action: Literal["relay"]
-    relay: Identifier
-    state: State
-    lasting: Annotated[Span | None, Field(alias="for", description="a lease: at its end the relay rests")] = None
-
-    def does(self) -> Action:
-        """The action."""
-        return SwitchRelay(self.relay, self.state, self.lasting.total_seconds() if self.lasting else None)
-
-
-class DemandHook(_HookPart):
-    """Begins a demand event."""
-
-    action: Literal["demand"]
-    level: DemandLevel
-    lasting: Annotated[Span, Field(alias="for")]
-
-    def does(self) -> Action:
-        """The action."""
-        return AskForLess(self.level, self.lasting.total_seconds())
-
-
-class MuteHook(_HookPart):
-    """Mutes the notifier."""
-
-    action: Literal["mute"]
-    lasting: Annotated[Span, Field(alias="for")]
-
-    def does(self) -> Action:
-        """The action."""
-        return Mute(self.lasting.total_seconds())
-
-
-AnyHook = Annotated[RelayHook | DemandHook | MuteHook, Field(discriminator="action")]
 
 
 class EventSettings(_Part):
@@ -191,18 +104,6 @@ class HttpSettings(_Part):
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 20.0
 
 
-def _folded(given: Any) -> Any:
-    """`HEMS_BRIDGE_ADAFRUIT__HOOKS__GOOD_NIGHT__SECRET` is meant for `good-night`: a shell takes no `-` in a name."""
-    if not isinstance(given, Mapping):
-        return given
-    hooks = dict(cast("Mapping[str, Any]", given))
-    for name in [name for name in hooks if "_" in name]:
-        meant, extra = name.replace("_", "-"), hooks[name]
-        if meant in hooks and isinstance(extra, Mapping) and not {"action"} & set(cast("Mapping[str, Any]", extra)):
-            hooks[meant] = {**hooks[meant], **hooks.pop(name)}
-    return hooks
-
-
 class BridgeAdafruitSettings(Section):
     """The dashboard in the cloud, and who may ask from there."""
 
@@ -219,7 +120,7 @@ class BridgeAdafruitSettings(Section):
     orders: Annotated[Key | None, Field(description="a feed that takes the names of hooks, for voices; it counts among the feeds")] = None
     mqtt: MqttSettings = MqttSettings()
     http: HttpSettings = HttpSettings()
-    hooks: Annotated[dict[HookName, AnyHook], BeforeValidator(_folded)] = {}
+    hooks: Annotated[dict[HookName, AnyHook], BeforeValidator(folded)] = {}
     hooks_host: Annotated[str, Field(description="where hooks are listened for")] = "127.0.0.1"
     hooks_port: Annotated[int, Field(ge=0, le=65_535)] = 8_090
     ifttt: IftttSettings = IftttSettings()

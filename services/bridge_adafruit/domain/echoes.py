@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 _LATEST_S = 30.0
-"""A connection that is silent for so long is broken, and a new one carries no old echoes."""
+"""The longest that a value may be on its way and back. A press of the same value in this time is taken for the echo: the safer error."""
 _MISSED_AFTER_S = 10.0
 
 
@@ -71,6 +71,7 @@ class Echoes:
                 self._waiting[key] = [replace(echo, awaited=False) for echo in waiting]
         return late
 
-    def forget(self) -> None:
-        """A new connection: nothing of the old one comes any more."""
-        self._waiting.clear()
+    def reconnect(self) -> None:
+        """A new connection: what was on its way over the old one may still come, as a surprise, over this one."""
+        for key, waiting in self._waiting.items():
+            self._waiting[key] = [replace(echo, awaited=False) for echo in waiting]

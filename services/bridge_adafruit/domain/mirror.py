@@ -123,7 +123,7 @@ class Mirror:
 
     def connected(self, now: Instant) -> None:
         """A connection begins. The last values come first; until then nothing is said and nothing is a command."""
-        self._echoes.forget()
+        self._echoes.reconnect()
         self._settling_until_s = now.s + _LAST_VALUES_WITHIN_S
         self.online = False
 

@@ -133,6 +133,20 @@ def test_an_echo_that_comes_late_is_no_press() -> None:
     assert mirror.due(instant(41)) in ({}, {"bulb": "OFF"})
 
 
+def test_a_value_that_outlived_its_connection_is_no_press() -> None:
+    """It was on its way when the connection broke, and comes back over the next one, when the relay stands elsewhere."""
+    mirror = connected()
+    mirror.see("bulb", "ON", instant(10).at, instant(10))
+    said = mirror.due(instant(10))
+    mirror.unsure(said, instant(11))
+    mirror.disconnected()
+    mirror.see("bulb", "OFF", instant(12).at, instant(12))
+    mirror.connected(instant(13))
+    mirror.incoming({"bulb": "OFF", "power": "1"}, instant(14))
+    assert mirror.incoming({"bulb": "ON"}, instant(15)) == []
+    assert mirror.due(instant(15)) == {"bulb": "OFF"}
+
+
 def test_an_old_reading_is_not_shown_as_now() -> None:
     """A reading of three minutes ago is dropped; one that waited too long is filled in with its own time."""
     mirror = connected()
