@@ -46,7 +46,7 @@ def collected(configuration: Configuration, directory: Path) -> dict[str, str]:
     """The files that help: the configuration, the logs' ends, and which versions are installed."""
     found = {"hems.yaml": _content(Path(configuration.file)), "packages.txt": "".join(sorted(_packages()))}
     logs = (directory / "hems.log", directory / "demo" / "hems.log", directory / "broker" / "mosquitto.conf")
-    return found | {f"{log.parent.name}-{log.name}": _end(log) for log in logs if log.exists()}
+    return found | {f"{log.parent.name}-{log.name}": text for log in logs if (text := _end(log))}
 
 
 def _packages() -> Iterator[str]:
@@ -81,6 +81,9 @@ def _content(path: Path) -> str:
 
 
 def _end(path: Path) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LOG_BYTES))
-        return file.read().decode(errors="replace")
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

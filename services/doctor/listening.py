@@ -20,6 +20,7 @@ from hems.contracts.topic import Root
 from hems.setting_up.checkup import Overheard
 
 _RETAINED_S = 0.5
+_ACCOUNT = {"MQTT_HOST", "MQTT_PORT", "MQTT_USER", "MQTT_PASSWORD", "MQTT_TOPICS"}
 
 
 class Unreachable(Exception):
@@ -32,10 +33,9 @@ class NotLetIn(Exception):
 
 def account_of(broker: BrokerSettings, home: str, directory: Path) -> tuple[BrokerSettings, Root]:
     """The account that `hems up` wrote into the storage folder, unless the configuration names one."""
-    path = directory / "mqtt.env"
-    if broker.password is not None or not path.exists():
+    values = _values(directory / "mqtt.env")
+    if broker.password is not None or not values.keys() >= _ACCOUNT:
         return broker.model_copy(update={"username": broker.username or CLIENT}), Root(home, broker.prefix)
-    values = _values(path)
     prefix, home, _ = values["MQTT_TOPICS"].split("/")
     changes = {"host": values["MQTT_HOST"], "port": int(values["MQTT_PORT"]), "username": values["MQTT_USER"]}
     return broker.model_copy(update={**changes, "password": SecretStr(values["MQTT_PASSWORD"])}), Root(home, prefix)
@@ -108,4 +108,8 @@ class _Notes:
 
 
 def _values(path: Path) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines() if "=" in line)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not there, or another user's
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -93,7 +93,10 @@ def _through_the_bus(home: HomeSeen, settings: SensorSettings, nominal_voltage_v
     lines = [_line(reading) for reading in mains]
     if lines:
         remarks += meter_remarks(lines, settings.meter.mains_channels, settings.meter.invert, nominal_voltage_v)
-    yield from _found("meter", remarks, f"{mains[-1].power_w:.0f} W" if mains else "it reads; no reading came meanwhile", "")
+    if mains or remarks:
+        yield from _found("meter", remarks, f"{mains[-1].power_w:.0f} W" if mains else "", "")
+    else:
+        yield left_out("meter", f"no reading came within {home.overheard.seconds:g} s; --listen 30 waits longer")
     expected = settings.voltage.port is not None or _tells_voltage(settings.meter)
     if expected and mains and all(reading.voltage_v is None for reading in mains):
         yield look(

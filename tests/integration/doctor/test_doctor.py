@@ -149,6 +149,14 @@ def test_a_broker_that_refuses_the_account(patient: Patient, shared_mosquitto: R
     assert "refuses the account client" in found["broker"][0]
 
 
+def test_an_account_that_can_not_be_read_is_no_crash(patient: Patient) -> None:
+    """A damaged `mqtt.env` is passed over."""
+    (patient.folder / "var").mkdir()
+    (patient.folder / "var/mqtt.env").write_text("MQTT_HOST=127.0.0.1\n")
+    with FakeMeter(patient.meter, 38_400, fake_meters.rpict3v1()), FakeMeter(patient.voltage, 115_200, fake_meters.zmpt101b()):
+        assert patient.look() == (0, {})
+
+
 def test_a_bundle_holds_the_report_and_no_secret(patient: Patient) -> None:
     """The findings, the configuration and the packages; the token that somebody wrote into hems.yaml is not in it."""
     patient.settings["notifier"] = {"twilio": {"auth_token": "plant3d-token"}}
