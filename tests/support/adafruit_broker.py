@@ -37,6 +37,7 @@ class AdafruitBroker:
         self.authority = folder / "authority.pem"
         self.account = account
         self.judging = False
+        self._bans: set[asyncio.Task[None]] = set()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._write(folder)
@@ -76,6 +77,7 @@ class AdafruitBroker:
 
         self.account.on_values.append(on_values)
         self.account.on_notice.append(on_notice)
+        self.account.on_ban.append(self._shut_out)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_say(bus, said))
@@ -87,6 +89,17 @@ class AdafruitBroker:
         finally:
             self.account.on_values.remove(on_values)
             self.account.on_notice.remove(on_notice)
+            self.account.on_ban.remove(self._shut_out)
+
+    def _shut_out(self) -> None:
+        """A ban is for all clients: nobody gets in until it is over. The notice goes out first."""
+        self._bans.add(asyncio.get_running_loop().create_task(self._ban()))
+
+    async def _ban(self) -> None:
+        await asyncio.sleep(0.5)
+        self.kill()
+        await until(lambda: not self.account.banned, 120)
+        self.start()
 
     def _hear(self, delivery: Delivery, answer: Any) -> None:
         delivery.acknowledge()

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from hems.actor.bus import Bus, Session
 from hems.actor.clock import WallClock
 from hems.actor.mqtt_bus import MqttBroker
@@ -131,6 +133,40 @@ async def test_mirror_toggle_and_outage(shared_mosquitto: RealBroker, tmp_path: 
         assert account.notices == []
         assert api.violations == []
         assert KEY not in bridge.log
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_throttle_and_a_ban_over_the_wire(shared_mosquitto: RealBroker, tmp_path: Path) -> None:
+    """A value that was thrown away is said again after the throttle; a ban of the account is sat out, then the state is right."""
+    account = AdafruitAccount(WallClock(), limit=60, feeds={"power": [], "bulb": []})
+    async with (
+        running_adafruit(account) as api,
+        running_adafruit_broker(tmp_path / "cloud", account) as cloud,
+        at_home(shared_mosquitto, "throttled") as home,
+    ):
+        bridge = service(shared_mosquitto, cloud, api, tmp_path, "throttled")
+        bridge.start()
+        try:
+            await home.relay("OFF")
+            await until(lambda: account.shown("bulb") == "OFF", PATIENCE_S)
+            account.throws_away = 1
+            await home.relay("ON")
+            await until(lambda: account.notices, PATIENCE_S)
+            assert account.shown("bulb") == "OFF"
+            await until(lambda: account.shown("bulb") == "ON", 90)
+            assert [point.value for point in account.feeds["bulb"]] == ["OFF", "ON"]
+
+            account.ban()
+            await home.relay("OFF")
+            await asyncio.to_thread(bridge.wait_for, "is banned for 30 s")
+            await until(lambda: account.shown("bulb") == "OFF", 90)
+        finally:
+            status = await asyncio.to_thread(bridge.stop)
+        assert status == 0, bridge.log
+        assert len(account.bans) == 1
+        assert home.commands == []
+        assert api.violations == []
 
 
 async def test_a_wrong_key_is_named(shared_mosquitto: RealBroker, tmp_path: Path) -> None:
