@@ -11,7 +11,7 @@ LABEL org.opencontainers.image.title="hems broker" \
 RUN groupadd -g 1883 mosquitto && useradd -r -u 1883 -g 1883 -d /nonexistent -s /usr/sbin/nologin mosquitto \
  && apt-get update && apt-get upgrade -y \
  && apt-get install -y --no-install-recommends mosquitto mosquitto-clients \
- && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*
 USER 1883:1883
 ENV XDG_CONFIG_HOME=/etc/hems/broker
 # It answers, to a user with a password.
@@ -26,7 +26,7 @@ LABEL org.opencontainers.image.title="hems tls" \
       org.opencontainers.image.description="stunnel, as Debian packages it" \
       org.opencontainers.image.licenses="GPL-2.0-or-later"
 RUN apt-get update && apt-get upgrade -y && apt-get install -y --no-install-recommends stunnel4 \
- && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*
 COPY containers/stunnel.conf /etc/stunnel/hems.conf
 USER 2011:2011
 HEALTHCHECK --interval=60s --timeout=10s --retries=2 \
@@ -39,12 +39,12 @@ FROM ${DEBIAN} AS python
 RUN apt-get update \
  && apt-get upgrade -y \
  && apt-get install -y --no-install-recommends python3 tzdata ca-certificates \
- && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/hems/bin:$PATH
 
 
 FROM python AS installer
-RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY requirements/uv.txt /requirements/uv.txt
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 RUN python3 -m venv /uv && /uv/bin/pip install --quiet --no-cache-dir --require-hashes -r /requirements/uv.txt

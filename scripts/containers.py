@@ -29,7 +29,7 @@ _POSTGRES_IMAGE = """
 FROM {base}
 LABEL org.opencontainers.image.description="Stand-in for {name}, of Debian's packages"
 RUN groupadd --gid 999 postgres && useradd --uid 999 --gid 999 --no-create-home postgres \\
- && apt-get update && apt-get install -y --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/*
+ && apt-get update && apt-get install -y --no-install-recommends postgresql-15 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY start /usr/local/bin/start
 ENV PATH=/usr/lib/postgresql/15/bin:$PATH
 CMD ["/usr/local/bin/start"]
