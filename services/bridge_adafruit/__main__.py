@@ -8,7 +8,7 @@ from hems.actor.runner import run_service
 from services.bridge_adafruit.account import Account
 from services.bridge_adafruit.actor import BridgeAdafruit, Door
 from services.bridge_adafruit.domain.hooks import Hook
-from services.bridge_adafruit.settings import BridgeAdafruitSettings, relays_of
+from services.bridge_adafruit.settings import BridgeAdafruitSettings, locked_of, relays_of
 
 if TYPE_CHECKING:
     from services.bridge_adafruit.cloud import Api, Cloud
@@ -57,7 +57,7 @@ def _build(settings: BridgeAdafruitSettings, context: Context) -> BridgeAdafruit
     if account is not None and context.clock.rate != 1:
         advice = "a real dashboard can't show simulated time; take bridge_adafruit.username away, or set the rate to 1"
         raise ConfigurationError([Mistake(configuration.file, None, "clock.rate", advice)])
-    feeds, _ = settings.shown(relays_of(configuration))
+    feeds, _ = settings.shown(relays_of(configuration), locked_of(configuration))
     hooks = _hooks(settings, configuration.file)
     cloud, api = _cloud(account)
     return BridgeAdafruit(

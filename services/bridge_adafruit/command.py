@@ -11,7 +11,7 @@ from services.bridge_adafruit.account import Account
 from services.bridge_adafruit.adafruit_http import AdafruitHttp
 from services.bridge_adafruit.cloud import ApiRefused, ApiSilent
 from services.bridge_adafruit.setting_up import DryRun, NoRoom, SettingUp, Wanted
-from services.bridge_adafruit.settings import BridgeAdafruitSettings, relays_of
+from services.bridge_adafruit.settings import BridgeAdafruitSettings, locked_of, relays_of
 
 _NO_ACCOUNT = (
     "there is no Adafruit IO account yet. Make one at https://io.adafruit.com, then set bridge_adafruit.username in hems.yaml, and "
@@ -42,7 +42,7 @@ def setup(dry_run: bool) -> None:
     account = Account.of(settings)
     if account is None:
         raise click.ClickException(_NO_ACCOUNT)
-    feeds, left_out = settings.shown(relays_of(configuration))
+    feeds, left_out = settings.shown(relays_of(configuration), locked_of(configuration))
     wanted = Wanted(settings.group, feeds, left_out, settings.most_feeds, settings.orders)
     try:
         asyncio.run(_set_up(account, wanted, dry_run=dry_run))
@@ -63,8 +63,9 @@ async def _set_up(account: Account, wanted: Wanted, *, dry_run: bool) -> None:
     if not report.done:
         click.echo("all is there already")
     if report.left_out:
-        most = "" if wanted.most_feeds is None else f"; an account of its plan has {wanted.most_feeds}, see bridge_adafruit.most_feeds"
-        click.echo(f"left out, since there is no room for more feeds{most}: {', '.join(report.left_out)}")
+        most = "" if wanted.most_feeds is None else f" of {wanted.most_feeds} (bridge_adafruit.most_feeds)"
+        others = f", and {report.other_feeds} of the account's are others'" if report.other_feeds else ""
+        click.echo(f"left out, since there is no room for more feeds{most}{others}: {', '.join(report.left_out)}")
     click.echo(f"dashboard: {http.page}/dashboards/{wanted.dashboard}")
 
 

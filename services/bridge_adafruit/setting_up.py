@@ -41,10 +41,11 @@ class Wanted:
 
 @dataclass
 class Report:
-    """What was done."""
+    """What was done, what there was no room for, and how many feeds of the account are not the home's."""
 
     done: list[str] = field(default_factory=list[str])
     left_out: list[str] = field(default_factory=list[str])
+    other_feeds: int = 0
 
 
 class NoRoom(Exception):
@@ -86,6 +87,7 @@ class SettingUp:
         """The ids of the feeds by their keys in the group."""
         held, prefix = _objects(await self._api.get("feeds")), f"{self._wanted.group}."
         ids = {str(feed.get("key", "")).removeprefix(prefix): str(feed.get("id", "")) for feed in held if _in_group(feed, prefix)}
+        self.report.other_feeds = len(held) - len(ids)
         room = None if self._wanted.most_feeds is None else self._wanted.most_feeds - len(held)
         self.report.left_out += [feed.name for feed in self._wanted.left_out if feed.key not in ids]
         for key, name in self._missing(ids):

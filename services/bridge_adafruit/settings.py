@@ -1,7 +1,8 @@
 """The bridge's section of `hems.yaml`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -135,15 +136,18 @@ class BridgeAdafruitSettings(Section):
             )
         return self
 
-    def shown(self, relays: Sequence[str]) -> tuple[tuple[mapping.Feed, ...], tuple[mapping.Feed, ...]]:
+    def shown(self, relays: Sequence[str], locked: Collection[str] = ()) -> tuple[tuple[mapping.Feed, ...], tuple[mapping.Feed, ...]]:
         """The feeds that fit, and those that don't.
 
         Args:
-            relays: the home's, for where none are set here.
+            relays: the home's, for where none are set here; those with a toggle come first.
+            locked: relays that may not be switched from Adafruit IO.
         """
+        relays = sorted(relays, key=lambda relay: relay in locked)
         chosen = mapping.DEFAULTS if self.feeds is None else tuple(feed.feed(key) for key, feed in self.feeds.items())
         most = None if self.most_feeds is None else max(0, self.most_feeds - (self.orders is not None))
-        return mapping.fitting(chosen, relays if self.relays is None else self.relays, most)
+        fitting, left_out = mapping.fitting(chosen, relays if self.relays is None else self.relays, most)
+        return tuple(replace(feed, locked=feed.relay in locked) for feed in fitting), left_out
 
     def actions(self) -> dict[str, Action]:
         """What each hook does."""
@@ -168,6 +172,20 @@ class BridgeAdafruitSettings(Section):
 
 def relays_of(configuration: Configuration) -> tuple[str, ...]:
     """The names of the home's relays, as the actuator's section lists them."""
+    return tuple(_relays(configuration))
+
+
+def locked_of(configuration: Configuration) -> frozenset[str]:
+    """The relays whose `allow` does not list `adafruit`."""
+    return frozenset(name for name, relay in _relays(configuration).items() if "adafruit" not in _allowed(relay))
+
+
+def _relays(configuration: Configuration) -> dict[str, Any]:
     relays: Any = configuration.sections.get("actuator", {}).get("relays")
-    names = list(cast("Mapping[Any, Any]", relays)) if isinstance(relays, Mapping) else list[Any]()
-    return tuple(str(name) for name in names if re.fullmatch(r"[a-z0-9_-]{1,32}", str(name)))
+    known = cast("Mapping[Any, Any]", relays) if isinstance(relays, Mapping) else dict[Any, Any]()
+    return {str(name): relay for name, relay in known.items() if re.fullmatch(r"[a-z0-9_-]{1,32}", str(name))}
+
+
+def _allowed(relay: Any) -> Sequence[Any]:
+    allow: Any = cast("Mapping[str, Any]", relay).get("allow") if isinstance(relay, Mapping) else None
+    return cast("list[Any]", allow) if isinstance(allow, list) else ()

@@ -75,6 +75,9 @@ def _is_gauge(feed: Feed) -> bool:
 
 
 def _blocks(feed: Feed, *, first: bool) -> list[Block]:
+    if feed.relay is not None and feed.locked:
+        lamp = {"onColor": _GREEN, "offColor": _GREY, "conditionOperator": "eq", "conditionValue": "ON"}
+        return [Block(feed.name, "indicator", feed.key, 4, 3, lamp)]
     if feed.relay is not None:
         values = {"onText": "ON", "offText": "OFF", "onValue": "ON", "offValue": "OFF"}
         return [Block(feed.name, "toggle_button", feed.key, 4, 3, values)]

@@ -36,6 +36,7 @@ class Feed:
         every_s: the least time between two points; 0 for a state, which is shown at once.
         decimals: of a number.
         most: the end of its gauge's scale.
+        locked: of a relay, that it may not be switched from there: it gets a lamp in place of a toggle.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Feed:
     decimals: int = 2
     unit: str = ""
     most: float | None = None
+    locked: bool = False
 
     @property
     def relay(self) -> str | None:

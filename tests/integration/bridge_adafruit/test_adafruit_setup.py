@@ -13,12 +13,13 @@ from services.bridge_adafruit.command import adafruit
 from tests.support.adafruit_account import AdafruitAccount
 from tests.support.adafruit_server import KEY, USERNAME, AdafruitServer, running_adafruit
 
-RELAYS = ("bulb", "fridge", "heater", "pump", "fan", "lamp")
+RELAYS: tuple[str, ...] = ("bulb", "fridge", "heater", "pump", "fan", "lamp")
 
 
 async def set_up(server: AdafruitServer, folder: Path, *options: str, key: str = KEY, more: str = "") -> Result:
     """Run the command with a hems.yaml of six relays."""
-    relays = ", ".join(f"{relay}: {{pin: {pin}}}" for pin, relay in enumerate(RELAYS, 20))
+    allowed = {relay: "[local]" if relay == "fridge" else "[local, adafruit]" for relay in RELAYS}
+    relays = ", ".join(f"{relay}: {{pin: {pin}, allow: {allowed[relay]}}}" for pin, relay in enumerate(RELAYS, 20))
     (folder / "hems.yaml").write_text(
         f"actuator: {{relays: {{{relays}}}}}\nbridge_adafruit: {{username: {USERNAME}, http: {{base_url: '{server.url}'}}{more}}}\n"
     )
@@ -43,19 +44,29 @@ async def test_a_new_account_gets_the_whole_dashboard(tmp_path: Path) -> None:
         result = await set_up(server, tmp_path)
         assert result.exit_code == 0, result.output
         assert list(server.account.feeds) == [
-            "power", "energy-today", "current", "voltage", "cost-today", "appliances", "bulb", "fridge", "heater", "pump",
+            "power", "energy-today", "current", "voltage", "cost-today", "appliances", "bulb", "heater", "pump", "fan",
         ]  # fmt: skip
         kinds = {block["name"]: block["visual_type"] for block in dashboard(server)["blocks"]}
         assert kinds["Home Power Usage"] == "line_chart"
         assert kinds["Energy today"] == kinds["Current"] == kinds["Cost today"] == "gauge"
         assert kinds["Appliances Status"] == "stream"
         assert kinds["Something runs"] == "indicator"
-        assert [kinds[name] for name in ("Bulb", "Fridge", "Heater", "Pump")] == ["toggle_button"] * 4
+        assert [kinds[name] for name in ("Bulb", "Heater", "Pump", "Fan")] == ["toggle_button"] * 4
         ids = {str(block["id"]) for block in dashboard(server)["blocks"]}
         for screen in ("xl", "lg", "md", "sm", "xs"):
             assert {entry["i"] for entry in dashboard(server)["layouts"][screen]} == ids
-        assert "Fan, Lamp" in result.output
+        assert "Lamp, Fridge" in result.output
         assert f"/{USERNAME}/dashboards/home-energy" in result.output
+        assert server.violations == []
+
+
+async def test_a_relay_that_may_not_be_switched_from_there_gets_a_lamp(tmp_path: Path) -> None:
+    """Its `allow` lists no adafruit: the state is shown, without a toggle that would only jump back."""
+    async with running_adafruit(AdafruitAccount(WallClock()), set_up=False) as server:
+        server.most_feeds = 20
+        await set_up(server, tmp_path, more=", most_feeds: null")
+        kinds = {block["name"]: block["visual_type"] for block in dashboard(server)["blocks"]}
+        assert (kinds["Fridge"], kinds["Lamp"]) == ("indicator", "toggle_button")
         assert server.violations == []
 
 
@@ -100,6 +111,7 @@ async def test_a_full_account_says_what_was_left_out(tmp_path: Path) -> None:
         assert result.exit_code == 0, result.output
         assert list(server.account.feeds) == ["power", "energy-today", "current"]
         assert "Voltage, Cost today, Appliances Status, Bulb" in result.output
+        assert "7 of the account's are others'" in result.output
         assert "Bulb" not in names(server)
         assert server.violations == []
 

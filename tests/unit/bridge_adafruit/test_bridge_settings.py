@@ -10,7 +10,7 @@ from hems.actor.configuration import Configuration
 from services.bridge_adafruit.account import Account
 from services.bridge_adafruit.domain.feeds import DEFAULTS, Running, relay_feed, written
 from services.bridge_adafruit.domain.hooks import AskForLess, Mute, SwitchRelay
-from services.bridge_adafruit.settings import BridgeAdafruitSettings, relays_of
+from services.bridge_adafruit.settings import BridgeAdafruitSettings, locked_of, relays_of
 
 SECRET = "a secret of more than sixteen characters"
 
@@ -100,8 +100,12 @@ def test_secrets_are_not_shown() -> None:
 
 def test_the_homes_relays_are_the_actuators(tmp_path: Path) -> None:
     """Their names are read from where they are written once; no actuator means none."""
-    (tmp_path / "hems.yaml").write_text("actuator: {relays: {bulb: {pin: 22}, fridge: {pin: 23}}}\n")
-    assert relays_of(Configuration.load(tmp_path / "hems.yaml")) == ("bulb", "fridge")
+    (tmp_path / "hems.yaml").write_text("actuator: {relays: {bulb: {pin: 22, allow: [local]}, fridge: {pin: 23, allow: [adafruit]}}}\n")
+    configuration = Configuration.load(tmp_path / "hems.yaml")
+    assert relays_of(configuration) == ("bulb", "fridge")
+    assert locked_of(configuration) == {"bulb"}
+    shown, _ = settings(feeds={}).shown(relays_of(configuration), locked_of(configuration))
+    assert [(feed.relay, feed.locked) for feed in shown] == [("fridge", False), ("bulb", True)]
     (tmp_path / "none.yaml").write_text("actuator: {relays: 3}\n")
     assert relays_of(Configuration.load(tmp_path / "none.yaml")) == ()
 
