@@ -27,6 +27,7 @@ _BROKER_PORT = 1_883
 _POSTGRES_URL = "postgresql://hems:{password}@postgres/hems"
 _DEMO_LEAD_S = 15.0
 """Containers take their time to start."""
+_WRITTEN_WITHIN_S = 10.0
 
 
 class Unprepared(Exception):
@@ -53,15 +54,20 @@ class Preparation:
     certificate_names: Sequence[str] = ()
     postgres: bool = False
 
-    def prepare(self, *, demo_speed: float | None = None) -> None:
+    def prepare(self, *, demo_speed: float | None = None) -> bool:
         """Do all of it.
 
         Args:
             demo_speed: prepare a recorded home, so many times as fast, with nothing of the last time.
 
+        Returns:
+            Whether it was done: a demo that runs is left alone.
+
         Raises:
             Unprepared: a person's file can't be used.
         """
+        if demo_speed is not None and self._in_use():
+            return False
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o755)
         self._write_configuration(demo_speed)
@@ -70,6 +76,7 @@ class Preparation:
         if self.certificate_names:
             self._write_certificate()
         self._make_state(empty=demo_speed is not None)
+        return True
 
     def secrets(self, user: str) -> Path:
         """The folder of one user's secrets, each file named as the environment variable that it stands for."""
@@ -142,6 +149,13 @@ class Preparation:
                 shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
             self._own(folder, owner, 0o700)
+
+    def _in_use(self) -> bool:
+        """Whether a sensor has written just now: `docker-compose up` a second time must not empty what a running demo writes."""
+        if self.state is None:
+            return False
+        written_at = (path.stat().st_mtime for path in (self.state / "sensor").rglob("*.db*"))
+        return any(abs(time.time() - at) < _WRITTEN_WITHIN_S for at in written_at)
 
     def _give(self, folder: Path, owner: str) -> None:
         self._own(folder, owner, 0o500)

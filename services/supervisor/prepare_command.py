@@ -49,8 +49,8 @@ def prepare(
         click.echo(client_account(preparation), nl=False)
         return
     try:
-        preparation.prepare(demo_speed=demo_speed)
+        done = preparation.prepare(demo_speed=demo_speed)
     except (Unprepared, OSError) as error:
         click.echo(f"hems prepare: {error}", err=True)
         sys.exit(78)
-    click.echo(f"{directory} is prepared.")
+    click.echo(f"{directory} is prepared." if done else "The demo runs already: it goes on as it is.")

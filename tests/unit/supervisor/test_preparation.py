@@ -103,6 +103,18 @@ def test_the_demo_begins_anew_where_the_recording_begins(tmp_path: Path) -> None
     assert clock.anchor_s > time.monotonic()
 
 
+def test_a_demo_that_runs_is_left_alone(tmp_path: Path) -> None:
+    """A second start while the sensor writes changes nothing; once it has written nothing for a while, the demo begins anew."""
+    assert preparation(tmp_path).prepare(demo_speed=20)
+    database = tmp_path / "state" / "sensor" / "sensor.db"
+    database.write_text("readings")
+    assert not preparation(tmp_path).prepare(demo_speed=20)
+    assert database.read_text() == "readings"
+    os.utime(database, (0, 0))
+    assert preparation(tmp_path).prepare(demo_speed=20)
+    assert not database.exists()
+
+
 def test_a_demo_switches_nothing_real_and_asks_for_no_password() -> None:
     """Its relays are simulated, and its page is for this computer alone."""
     home = yaml.safe_load(demo_configuration(20, 0))
