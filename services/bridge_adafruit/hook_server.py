@@ -55,7 +55,6 @@ class HookServer:
             access_log=None,
             logger=faults,
             shutdown_timeout=_CLOSING_S,
-            handler_cancellation=True,
             keepalive_timeout=_WITHIN_S,
         )
         await runner.setup()

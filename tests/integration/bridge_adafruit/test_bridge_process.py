@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,6 +170,20 @@ async def test_a_throttle_and_a_ban_over_the_wire(shared_mosquitto: RealBroker, 
         assert len(account.bans) == 1
         assert home.commands == []
         assert api.violations == []
+
+
+async def test_a_real_dashboard_is_refused_in_simulated_time(shared_mosquitto: RealBroker, tmp_path: Path) -> None:
+    """A recording at twenty times its speed is shown to no real account: exit 78, and a sentence that says what to do."""
+    values = environment_of("bridge_adafruit", shared_mosquitto, tmp_path, "fast-bridge")
+    values |= {"HEMS_BRIDGE_ADAFRUIT__USERNAME": USERNAME, "HEMS_BRIDGE_ADAFRUIT__KEY": KEY}
+    values |= {"HEMS_CLOCK__RATE": "20", "HEMS_CLOCK__EPOCH": "2015-01-05T00:00:00+00:00"}
+    command = [sys.executable, "-m", "services.bridge_adafruit"]
+    run = await asyncio.to_thread(
+        subprocess.run, command, env={**os.environ, **values}, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert run.returncode == 78, run.stderr
+    assert "can't show simulated time" in run.stderr
+    assert KEY not in run.stderr
 
 
 async def test_a_wrong_key_is_named(shared_mosquitto: RealBroker, tmp_path: Path) -> None:
