@@ -67,6 +67,9 @@ def bring(*, postgres: bool = False) -> None:
     """
     if not _engine_answers():
         _bring_engine()
+    if _may_install() and not shutil.which("docker-compose"):
+        _install("docker-compose")
+    compose()
     base = base_image()
     if not _have(base):
         _make_debian(base)
@@ -86,7 +89,7 @@ def _engine_answers() -> bool:
 
 
 def _bring_engine() -> None:
-    if not os.environ.get("HEMS_BRING_DOCKER") or os.geteuid() != 0:
+    if not _may_install():
         raise Failed(_NO_ENGINE)
     _install(*_PACKAGES)
     tell("Starting a container engine")
@@ -97,6 +100,10 @@ def _bring_engine() -> None:
         if time.monotonic() > give_up_at:
             raise Failed("the container engine did not start: /var/log/hems-dockerd.log says why")
         time.sleep(0.5)
+
+
+def _may_install() -> bool:
+    return bool(os.environ.get("HEMS_BRING_DOCKER")) and os.geteuid() == 0
 
 
 def _install(*programs: str) -> None:
