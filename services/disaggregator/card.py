@@ -31,6 +31,7 @@ class ApplianceCard(BaseModel):
     threshold_corrected: Annotated[float, Field(gt=0, le=1)]
     minimum_on_s: Annotated[float, Field(ge=0)] = 0
     minimum_off_s: Annotated[float, Field(ge=0)] = 0
+    hold_corrected_s: Annotated[float, Field(ge=0)] = 0
     probable_threshold: Annotated[float | None, Field(gt=0, le=1)] = None
     corrected_lag_s: Annotated[float | None, Field(description="the longest of the model's lags where absent")] = None
     priority: int = 0
@@ -46,7 +47,8 @@ class ApplianceCard(BaseModel):
         """As the domain takes it."""
         heats = self.name not in _WITHOUT_HEATER if self.heats is None else self.heats
         longest_s = max(lags_s) if self.corrected_lag_s is None else self.corrected_lag_s
-        given = self.model_dump(include={"threshold_on", "threshold_off", "threshold_corrected", "minimum_on_s", "minimum_off_s"})
+        same = {"threshold_on", "threshold_off", "threshold_corrected", "minimum_on_s", "minimum_off_s", "hold_corrected_s"}
+        given = self.model_dump(include=same)
         return Head(
             appliance=self.name, corrected_lag=lags_s.index(longest_s), probable_threshold=self.probable_threshold,
             priority=self.priority, heats=heats, **given,

@@ -14,4 +14,5 @@ class DisaggregatorSettings(Section):
 
     models: Annotated[tuple[str, ...], Field(min_length=1, description="shipped models by name, or paths of your own model folders")] = (
         "uk_30s",
+        "fridge_60s",
     )

@@ -25,7 +25,7 @@ async def test_a_recorded_home_gives_a_named_appliance(mosquitto: RealBroker, tm
     async with Spine(mosquitto, tmp_path, speed=60).running() as spine:
         await spine.until(lambda: bool(spine.heard.events), "no appliance event came")
         appliance, event = next(iter(spine.heard.events.values()))
-        assert appliance in ("kettle", "microwave", "dishwasher", "washing_machine", "unknown_heater")
+        assert appliance in ("kettle", "microwave", "dishwasher", "washing_machine", "fridge", "unknown_heater")
         assert event.kind in ("probable", "started")
         assert event.at <= event.announced_at
         await spine.until(lambda: len(spine.heard.readings) > 20, "readings stopped")

@@ -147,12 +147,13 @@ class Home:
         mains_w, head = network.power_w_then(voice.ticks_ago), voice.head
         if mains_w is None or not voice.ticks_ago:
             return None
-        running = probability[head.corrected_lag] >= head.threshold_corrected
+        drawing = probability[head.corrected_lag] >= head.threshold_corrected
         then_s = network.stepped_s - voice.ticks_ago * network.model.period_s
-        voice.tracker.hear_later(head, then_s, running)
+        running = drawing or then_s - voice.tracker.later_ran_s <= head.hold_corrected_s
+        voice.tracker.hear_later(head, then_s, drawing)
         if not running and not voice.tracker.ran_since(then_s - network.model.period_s):
             return None
-        return Correction(voice.column, voice.ticks_ago, running, _at_most(watts[head.corrected_lag], mains_w) if running else 0.0)
+        return Correction(voice.column, voice.ticks_ago, running, _at_most(watts[head.corrected_lag], mains_w) if drawing else 0.0)
 
     def _watch_the_rest(self, tick: Tick, elapsed_s: float, events: list[Event]) -> None:
         rest_w, heaters = tick.power_w, list[Tracker]()

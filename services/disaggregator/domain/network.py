@@ -20,6 +20,7 @@ class Head:
         minimum_on_s: how long the probability has to last before a start is believed; 0 announces at once.
         minimum_off_s: how long it has to stay low before an end is believed; shorter pauses belong to the run.
         probable_threshold: the probability at which it is called probable, before it is sure; None says nothing early.
+        hold_corrected_s: how long the corrected history goes on calling it running once the probability is lower.
         corrected_lag: which of the model's lags the corrected history is taken from.
         priority: of several models that know the appliance, the highest speaks.
         heats: it has a heater that may explain a large step of the power.
@@ -32,6 +33,7 @@ class Head:
     minimum_on_s: float = 0.0
     minimum_off_s: float = 0.0
     probable_threshold: float | None = None
+    hold_corrected_s: float = 0.0
     corrected_lag: int = 0
     priority: int = 0
     heats: bool = True

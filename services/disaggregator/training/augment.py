@@ -30,7 +30,9 @@ class Variation:
 class Mixture:
     """What an epoch is made of; sequences that no appliance's own variation claims are real mains and count for all.
 
-    `distractors` are other appliances whose runs are put in as well, without being said.
+    `distractors` are other appliances whose runs are put in as well, without being said. `slow_share` of the sequences
+    come from a meter that is half as fast as the clock. In `swap_share` of them a single appliance that runs all day (a
+    fridge) gives way to another home's or time's, its time stretched and its power scaled.
     """
 
     own: dict[str, Variation] = field(default_factory=dict[str, Variation])
@@ -40,11 +42,18 @@ class Mixture:
     heater_share: float = 0.2
     distractors: tuple[tuple[str, Variation], ...] = ()
     distract_share: float = 0.0
+    slow_share: float = 0.0
+    swap_share: float = 0.0
+    swap_power_w: tuple[float, float] = (55.0, 170.0)
+    swap_stretch: tuple[float, float] = (0.55, 1.8)
 
 
 @dataclass
 class Home:
-    """A home as a source of sequences: `power_w`, `on`, `known` are [appliances, samples]."""
+    """A home as a source of sequences: `power_w`, `on`, `known` are [appliances, samples].
+
+    `shown`: how much of the first appliance's power the mains shows; meters differ, and mains may be apparent power.
+    """
 
     mains_w: Floats
     power_w: Floats
@@ -52,6 +61,7 @@ class Home:
     known: Flags
     stretches: list[tuple[int, int]]
     starts: list[list[int]]
+    shown: float = 1.0
 
 
 @dataclass
@@ -78,7 +88,21 @@ def home_of(recording: Recording, appliances: tuple[str, ...]) -> Home:
         np.isfinite(np.stack(power_w)) & valid,
         [(start, end) for start, end in runs(valid) if end - start >= 60],
         [[start for start, _ in activations(power, rule, period_s) if valid[start]] for power, rule in pairs],
+        shown_share(recording.mains_w, power_w[0], runs(running(power_w[0], rules[0], period_s))),
     )
+
+
+def shown_share(mains_w: Floats, power_w: Floats, spans: list[tuple[int, int]], reach: int = 7) -> float:
+    """The mains' step by the appliance's own, the median over its starts and ends; 1 where there are few."""
+    edges = [edge for start, end in spans if end - start > reach for edge in (start, end)][:2000]
+    inside = [edge for edge in edges if reach <= edge < len(mains_w) - reach]
+    before, after = ([slice(edge - reach, edge - 2) for edge in inside], [slice(edge + 2, edge + reach) for edge in inside])
+    steps = [[np.median(of[late]) - np.median(of[early]) for early, late in zip(before, after, strict=True)] for of in (mains_w, power_w)]
+    if len(inside) < 20:
+        return 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.array(steps[0]) / np.array(steps[1])
+    return float(np.clip(np.nanmedian(shares[np.isfinite(shares)]), 0.3, 1.2))
 
 
 class Sequences:
@@ -127,13 +151,23 @@ class Sequences:
         if own is not None:
             mains = self._vary(mains, power, on, own)
             weight[np.arange(len(weight)) != own] = 0
+        if self.random.random() < self.mixture.swap_share:
+            mains, power, on = self._swap(home, mains, power, weight)
         if self.distractors and self.random.random() < self.mixture.distract_share:
             self._distract(mains)
         if self.random.random() < self.mixture.heater_share:
             add_heater(mains, self.random, self.period_s)
         factor = np.float32(self.random.uniform(*self.mixture.mains_power))
         base = self.random.uniform(0, self.mixture.base_w) if self.random.random() < 0.3 else 0.0
+        if self.random.random() < self.mixture.slow_share:
+            mains, power = halved(mains), halved(power)
+            on = self._still_on(power, halved(on.astype(np.float32)))
         return mains * factor + np.float32(base), power * factor, on, weight
+
+    def _still_on(self, power: Floats, on: Floats) -> Flags:
+        """A short load has to reach its threshold in the longer mean; a cycle is on where it was."""
+        above_w = np.array([[rule_of(name, self.period_s).on_above_w] for name in self.appliances], np.float32)
+        return (on > 0) & ((power > above_w) | (above_w < 100))
 
     def _own(self) -> int | None:
         at = self.random.random()
@@ -177,6 +211,20 @@ class Sequences:
         mains[first:last] += part
         power[first:last] = part
         on[first:last] = True
+
+    def _swap(self, home: Home, mains: Floats, power: Floats, weight: Floats) -> tuple[Floats, Floats, Flags]:
+        """The first appliance gives way to a piece of a home's that is changed in time and power."""
+        factor, size = float(np.exp(self.random.uniform(*np.log(self.mixture.swap_stretch)))), len(mains)
+        donor = self.homes[int(self.random.integers(len(self.homes)))]
+        first, last = max(donor.stretches, key=lambda span: (span[1] - span[0]) * self.random.random())
+        start = int(self.random.integers(first, max(first + 1, last - round(size / factor))))
+        piece = stretch(donor.power_w[0, start : min(last, start + round(size / factor) + 1)], factor)
+        other = np.pad(piece, (0, max(0, size - len(piece))), "wrap")[:size]
+        usual_w = float(np.median(other[other > 50])) if (other > 50).any() else 100.0
+        other = other * np.float32(np.exp(self.random.uniform(*np.log(self.mixture.swap_power_w))) / usual_w)
+        mains = np.maximum(mains - home.shown * power[0] * (weight[0] > 0), np.minimum(mains, 20.0))
+        rule = rule_of(self.appliances[0], self.period_s)
+        return mains + np.float32(self.random.uniform(0.65, 1.05)) * other, other[None], running(other, rule, self.period_s)[None]
 
     def _distract(self, mains: Floats) -> None:
         index = int(self.random.integers(len(self.distractors)))
@@ -223,6 +271,15 @@ def add_heater(mains: Floats, random: np.random.Generator, period_s: float) -> N
     phase = (np.arange(size) * period_s) % cycle_s < duty * cycle_s if random.random() < 0.4 and power < 3300 else np.ones(size, bool)
     end = min(len(mains), start + size)
     mains[start:end] += np.float32(power) * phase[: end - start]
+
+
+def halved(values: Floats) -> Floats:
+    """[..., samples] as a meter of half the speed tells them: each pair's mean, said with its last sample and held for one more."""
+    means = (values[..., 1:] + values[..., :-1]) / 2
+    out = values.copy()
+    out[..., 1::2] = means[..., ::2]
+    out[..., 2::2] = means[..., ::2][..., : out[..., 2::2].shape[-1]]
+    return out
 
 
 def crop_prelude(piece: Floats, share: float) -> Floats:

@@ -12,17 +12,17 @@ import numpy as np
 from services.disaggregator.training import calibrate
 from services.disaggregator.training.activations import rule_of
 from services.disaggregator.training.export import Trained
-from services.disaggregator.training.measures import Judged, best_threshold, calibration_error, judged, say, scores
+from services.disaggregator.training.measures import Judged, calibration_error, judged, say
 from services.disaggregator.training.network import build
-from services.disaggregator.training.packs import PACKS, Recording, read, resample
+from services.disaggregator.training.packs import PACKS, Recording, latest, read, resample
 from services.disaggregator.training.progress import tell
 from services.disaggregator.training.recipes import DEMO_DAYS_OF, Part, Recipe
-from services.disaggregator.training.thresholds import Thresholds, choose
+from services.disaggregator.training.thresholds import CYCLES, Thresholds, choose, choose_corrected, corrected_figures
 from services.disaggregator.training.thresholds import figures as figures_of
 from services.disaggregator.training.train import Plan, train
 
-CYCLES = ("dishwasher", "washing_machine")
-"""Worth a word before they are sure."""
+JUDGED_DAYS = 200
+"""How many of a left-out home's last days are judged: more take longer and change little."""
 Folds = dict[str, list[tuple[str, Judged]]]
 """By appliance: home left out, and what was said about it."""
 
@@ -64,7 +64,7 @@ def left_out(workshop: Workshop, part: Part) -> Folds:
         homes, templates = ([file for file in files if PACKS[file].home != home] for files in (part.homes, part.templates))
         tell(f"{', '.join(plan.appliances)}: without {home}")
         model = workshop.network(plan, homes, templates)
-        _add(folds, plan, home, model, workshop.recording(judge, plan.period_s))
+        _add(folds, plan, home, model, latest(workshop.recording(judge, plan.period_s), JUDGED_DAYS))
     return folds
 
 
@@ -87,9 +87,10 @@ def fitted(workshop: Workshop, part: Part, with_folds: bool) -> tuple[Trained, F
     plan = part.plan
     folds: Folds = left_out(workshop, part) if with_folds else {name: [] for name in plan.appliances}
     tell(f"{', '.join(plan.appliances)}: on all homes")
-    model = workshop.network(plan, list(part.homes), list(part.templates))
+    seeds = [plan.seed + number for number in range(part.members)]
+    models = [workshop.network(replace(plan, seed=seed), list(part.homes), list(part.templates)) for seed in seeds]
     fits = np.array([[_fit(folds[name], lag) for lag in range(len(plan.shape.lags))] for name in plan.appliances])
-    network = Trained(plan, model, fits[..., 0].astype(np.float32), fits[..., 1].astype(np.float32))
+    network = Trained(plan, models, fits[..., 0].astype(np.float32), fits[..., 1].astype(np.float32))
     for index, name in enumerate(plan.appliances):
         fit = network.slopes[index], network.offsets[index]
         folds[name] = [(home, replace(said, probability=calibrate.apply(said.probability, *fit))) for home, said in folds[name]]
@@ -97,8 +98,8 @@ def fitted(workshop: Workshop, part: Part, with_folds: bool) -> tuple[Trained, F
 
 
 def _fit(homes: list[tuple[str, Judged]], lag: int) -> tuple[float, float]:
-    """Slope and offset of one head, fitted on all homes left out; each counts the same."""
-    if not homes:
+    """Slope and offset of one head, fitted on all homes left out; each counts the same. One home alone fits only itself."""
+    if len(homes) < 2:
         return 1.0, 0.0
     logits = np.concatenate([calibrate.logits_of(home.probability[:, lag]) for _, home in homes])
     truth = np.concatenate([home.truth_on for _, home in homes])
@@ -112,13 +113,14 @@ def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[
     column = recipe.lags_s.index(announcing.corrected_lag_s)
     pairs = [said for _, said in homes]
     now = choose(pairs, announcing.false_a_day) if pairs else Thresholds(0.5, 0.3, announcing.minimum_on_s, announcing.minimum_off_s)
-    later = best_threshold(pairs, column)[0] if pairs else 0.5
+    later, hold_s = choose_corrected(pairs, column) if pairs else (0.5, 0)
     entry = {
         "name": name,
         "on_above_w": rule_of(name, recipe.period_s).on_above_w,
         "threshold_on": now.on,
         "threshold_off": now.off,
         "threshold_corrected": later,
+        "hold_corrected_s": hold_s,
         "corrected_lag_s": announcing.corrected_lag_s,
         "minimum_on_s": now.minimum_on_s,
         "minimum_off_s": now.minimum_off_s,
@@ -128,7 +130,8 @@ def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[
     figures = {
         home: {
             "at_once": figures_of(said, 0, now) | {"ece": calibration_error(said.probability[:, 0], said.truth_on)},
-            "corrected": scores(said, column, later, later),
+            "corrected": corrected_figures(said, column, later, hold_s)
+            | {"ece": calibration_error(said.probability[:, column], said.truth_on)},
             "always_zero_mae_w": float(said.truth_w.mean()),
         }
         for home, said in homes

@@ -32,17 +32,17 @@ TENSORFLOW = SimpleNamespace(
 
 @dataclass
 class Trained:
-    """A network, and for every appliance and lag the slope and offset that calibrate its logits, [appliances, lags]."""
+    """Networks of one plan whose answers are averaged, and slope and offset that calibrate their logits, [appliances, lags]."""
 
     plan: Plan
-    model: keras.Model
+    models: list[keras.Model]
     slopes: Floats
     offsets: Floats
 
     @property
     def carried(self) -> list[int]:
-        """Sizes of h and c of every layer."""
-        return [units for units in self.plan.shape.units for _ in "hc"]
+        """Sizes of h and c of every layer, one member after another."""
+        return [units for _ in self.models for units in self.plan.shape.units for _ in "hc"]
 
 
 def ring_of(networks: list[Trained]) -> int:
@@ -73,10 +73,9 @@ def one_step(networks: list[Trained]) -> Callable[..., Any]:
         samples = tf.concat([power, past[:, 1:]], 1)
         window = shown_window(_recent(samples, window_ages(networks[0].plan.shape.lags)), TENSORFLOW)
         hidden, states_next = [], []
-        for network in networks:
-            count = len(network.carried)
-            h, carried = _recurrent(network, features[:, None], states[:count])
-            states, states_next, hidden = states[count:], states_next + carried, [*hidden, h]
+        for model in _members(networks):
+            h, carried = _recurrent(model, features[:, None], states)
+            states, states_next, hidden = states[len(carried) :], states_next + carried, [*hidden, h]
         logits, watts = heads(tf.concat([*hidden, window], 1))
         carried = [*memory, baseline_next(baseline, period_s), samples[:, :ring], *states_next]
         return {
@@ -88,11 +87,15 @@ def one_step(networks: list[Trained]) -> Callable[..., Any]:
     return step
 
 
-def _recurrent(network: Trained, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+def _members(networks: list[Trained]) -> list[keras.Model]:
+    return [model for network in networks for model in network.models]
+
+
+def _recurrent(model: keras.Model, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
     carried: list[Any] = []
-    for layer in range(len(network.plan.shape.units)):
-        lstm = network.model.get_layer(f"lstm{layer}")
-        x, h, c = lstm(x, initial_state=states[2 * layer : 2 * layer + 2], training=False)
+    while f"lstm{len(carried) // 2}" in {layer.name for layer in model.layers}:
+        first = len(carried)
+        x, h, c = model.get_layer(f"lstm{first // 2}")(x, initial_state=states[first : first + 2], training=False)
         carried += [h, c]
     return carried[-2], carried
 
@@ -100,17 +103,14 @@ def _recurrent(network: Trained, x: Any, states: list[Any]) -> tuple[Any, list[A
 def _heads(networks: list[Trained]) -> Callable[[Any], tuple[Any, Any]]:
     """From all recurrent outputs and the recent samples to calibrated logits and watts [homes, appliances * lags].
 
-    The networks' heads become one: their weights stand in blocks, calibration and scale folded in.
+    The networks' heads become one: their weights stand in blocks, members' means, calibration and scale folded in.
     """
-    seen = [weights[0][: network.plan.shape.units[-1]] for network, weights in _weights(networks, "dense")]
-    windows = [weights[0][network.plan.shape.units[-1] :] for network, weights in _weights(networks, "dense")]
-    dense = np.concatenate([_blocks(seen), np.concatenate(windows, 1)])
-    dense_bias, bias, watts_bias = (_biases(networks, name) for name in ("dense", "logits", "watts"))
+    dense, dense_bias = _dense(networks)
     slopes, offsets = (np.concatenate([getattr(n, name).reshape(-1) for n in networks]) for name in ("slopes", "offsets"))
-    kernel = _blocks([weights[0] for _, weights in _weights(networks, "logits")]) * slopes
-    watts = _blocks([weights[0] for _, weights in _weights(networks, "watts")])
+    kernel, bias = _averaged(networks, "logits")
+    watts, watts_bias = _averaged(networks, "watts")
     scales_w = np.concatenate([_scales(network.plan) for network in networks])
-    bias = bias * slopes + offsets
+    kernel, bias = kernel * slopes, bias * slopes + offsets
 
     def heads(joined: Any) -> tuple[Any, Any]:
         hidden = tf.nn.relu(tf.matmul(joined, dense) + dense_bias)
@@ -119,12 +119,23 @@ def _heads(networks: list[Trained]) -> Callable[[Any], tuple[Any, Any]]:
     return heads
 
 
-def _weights(networks: list[Trained], layer: str) -> list[tuple[Trained, list[Floats]]]:
-    return [(network, network.model.get_layer(layer).get_weights()) for network in networks]
+def _dense(networks: list[Trained]) -> tuple[Floats, Floats]:
+    """Every member's own hidden state in a block, the recent samples shared by all."""
+    sizes = [network.plan.shape.units[-1] for network in networks for _ in network.models]
+    weights = [model.get_layer("dense").get_weights() for model in _members(networks)]
+    seen = _blocks([kernel[:size] for size, (kernel, _) in zip(sizes, weights, strict=True)])
+    windows = np.concatenate([kernel[size:] for size, (kernel, _) in zip(sizes, weights, strict=True)], 1)
+    return np.concatenate([seen, windows]), np.concatenate([bias for _, bias in weights])
 
 
-def _biases(networks: list[Trained], layer: str) -> Floats:
-    return np.concatenate([weights[1] for _, weights in _weights(networks, layer)])
+def _averaged(networks: list[Trained], layer: str) -> tuple[Floats, Floats]:
+    """The networks in blocks; a network's members stand one below another, so that their means come out."""
+    kernels, biases = list[Floats](), list[Floats]()
+    for network in networks:
+        weights = [model.get_layer(layer).get_weights() for model in network.models]
+        kernels.append(np.concatenate([kernel for kernel, _ in weights]) / np.float32(len(weights)))
+        biases.append(np.mean([bias for _, bias in weights], 0, np.float32))
+    return _blocks(kernels), np.concatenate(biases)
 
 
 def _scales(plan: Plan) -> Floats:

@@ -20,22 +20,25 @@ NUMPY = SimpleNamespace(
     concat=np.concatenate,
     number=lambda flags: flags.astype(np.float32),
 )
-FEATURES = 18
-MEMORY = (1, 1, 4)  # seen, heating, running means
+FEATURES = 22
+MEMORY = (1, 1, 1, 1, 4)  # seen; half minutes of heating now, of the last long block, since that block; running means
 HEATER_W = 1400.0
+LONG_BLOCK = 10.0
+"""Half minutes from which heating is no kettle's but a cycle's (or an oven's)."""
 BASELINE_RISE_W_PER_H = 100.0
 MOST_W = 12_000.0
 MEAN_TIMES_S = (300.0, 2400.0, 300.0, 1800.0)
 MEAN_UNITS = (1.0, 1.0, 1.0, 1000.0)
-LOG_SCALES = (0.125, 0.125, 0.125, 0.2, 0.125, 0.125, 0.2, 0.125)
-LINEAR_SCALES = (1 / 3000, 1 / 3000, 1 / 3000, 0.05, 1 / 1000, 1 / 1000, 1 / 100, 1 / 1000)
+LOG_SCALES = (0.125, 0.125, 0.125, 0.2, 0.2, 0.125, 0.125, 0.125, 0.2, 0.125)
+LINEAR_SCALES = (1 / 3000, 1 / 3000, 1 / 3000, 0.05, 0.05, 0.01, 1 / 1000, 1 / 1000, 1 / 100, 1 / 1000)
 STEP_SCALES = (1 / 1500, 1 / 100)
 
 
-Said = tuple[Any, tuple[Any, Any, Any], tuple[Any, Any]]
+Memory = tuple[Any, Any, Any, Any, Any]
+Said = tuple[Any, Memory, tuple[Any, Any]]
 
 
-def advance(power: Any, memory: tuple[Any, Any, Any], past: Any, period_s: float, xp: SimpleNamespace) -> Said:
+def advance(power: Any, memory: Memory, past: Any, period_s: float, xp: SimpleNamespace) -> Said:
     """One sample of several homes.
 
     Args:
@@ -48,21 +51,23 @@ def advance(power: Any, memory: tuple[Any, Any, Any], past: Any, period_s: float
     Returns:
         features [homes, FEATURES], memory, (baseline, `past` as it has to be seen now: all of it `power` after a reset).
     """
-    seen, heating, means = memory
+    seen, heating, block, since, means = memory
     past = past + (1.0 - seen) * power
     baseline = xp.minimum(past[:, :1], power)
     excess, step = power - baseline, power - past[:, 1:2]
     size = xp.abs(step)
     hot = xp.number(excess > HEATER_W)
     heating = (heating + np.float32(period_s / 30)) * hot
+    long = xp.number(heating >= LONG_BLOCK)
+    block, since = block + long * (heating - block), (since + np.float32(period_s / 30)) * (1.0 - long)
     shares = np.array([[1 - math.exp(-period_s / time_s) for time_s in MEAN_TIMES_S]], np.float32)
     now = xp.concat([excess, excess, xp.minimum(size, 300.0), hot], 1)
     means = means * (1 - shares) + now * (shares * np.array([MEAN_UNITS], np.float32))
-    shown = xp.concat([power, excess, size, heating, means], 1)
+    shown = xp.concat([power, excess, size, heating, block, since, means], 1)
     logs = xp.log(shown + 1.0) * np.array([LOG_SCALES], np.float32)
     linear = xp.minimum(shown * np.array([LINEAR_SCALES], np.float32), 3.0)
     steps = xp.minimum(xp.maximum(step * np.array([STEP_SCALES], np.float32), -2.0), 2.0)
-    return xp.concat([logs, linear, steps], 1), (power * 0.0 + 1.0, heating, means), (baseline, past)
+    return xp.concat([logs, linear, steps], 1), (power * 0.0 + 1.0, heating, block, since, means), (baseline, past)
 
 
 def baseline_next(baseline: Any, period_s: float) -> Any:

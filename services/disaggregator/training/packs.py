@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from services.disaggregator.training.kettles import recognised
+
 Floats = npt.NDArray[np.float32]
 DAY_S = 86_400
 
@@ -31,6 +33,7 @@ PACKS = {
         Pack("ukdale_house1_6s_2days", "UK-DALE 1", 6),
         Pack("ukdale_house5_6s_1day", "UK-DALE 5", 6),
         Pack("ukdale_house3_60s_kettle_no_timestamps", "UK-DALE 3", 60),
+        Pack("gjw_house1_mains_only_irregular", "GJW 1", 6),
     )
 }
 
@@ -38,6 +41,9 @@ PACKS = {
 DEMO_HOME = "REFIT 2"
 DEMO_DAYS = ("2015-01-04", "2015-01-17")
 LONGEST_HELD_S = 20
+LONGEST_UNCHANGED_S = 120
+"""A meter that tells changes only is silent as long where nothing changes; longer is a gap."""
+LOGGED_ON_CHANGE = "gjw_house1_mains_only_irregular"
 _BLURRED = "_30s_mean"
 
 
@@ -64,8 +70,13 @@ class Recording:
 
 
 def read(folder: Path, file: str, without_demo: bool = True) -> Recording:
-    """Read one pack as it is; the demo's days become a gap unless asked otherwise."""
+    """Read one pack as it is; the demo's days become a gap unless asked otherwise.
+
+    Where a fast pack metered no kettle, `truth_w["kettle"]` is what can be read off its mains.
+    """
     table = pq.read_table(folder / f"{file}.parquet")
+    if file == LOGGED_ON_CHANGE:
+        return _read_changes(table, PACKS[file])
     times_s = _times_s(table, PACKS[file].period_s)
     grid = _grid(times_s, PACKS[file].period_s)
     columns = {
@@ -77,19 +88,39 @@ def read(folder: Path, file: str, without_demo: bool = True) -> Recording:
     if f"kettle{_BLURRED}" in table.column_names:
         sharpen(recording, "kettle", 1600)
     hold(recording.mains_w, LONGEST_HELD_S // recording.period_s)
+    if recording.period_s < 10 and "kettle" not in recording.truth_w:
+        recording.truth_w["kettle"] = recognised(recording.mains_w, recording.period_s)
     return cut_demo(recording) if without_demo else recording
 
 
+def _read_changes(table: "pq.Table", pack: Pack) -> Recording:
+    """A meter that tells changes only: means over each tick, a value holding until the next."""
+    times_s = table["timestamp_naive"].to_numpy().astype("datetime64[s]").astype(np.int64)
+    change = np.append(np.diff(times_s), 1) > 0
+    times_s, power_w = times_s[change], table["mains"].to_numpy()[change].astype(np.float64)
+    known = np.append(np.diff(times_s) <= LONGEST_UNCHANGED_S, False)
+    edges = np.arange(times_s[0], times_s[-1], pack.period_s, dtype=np.float64)
+    lasting_s = np.diff(times_s, append=times_s[-1])
+    seconds, energy_ws = (
+        np.diff(np.interp(edges, times_s, np.concatenate(([0.0], np.cumsum(each * lasting_s * known)[:-1]))))
+        for each in (np.ones_like(power_w), power_w)
+    )
+    mains_w = np.where(seconds > 0.9 * pack.period_s, energy_ws / np.maximum(seconds, 1e-9), np.nan).astype(np.float32)
+    truth_w = {"kettle": recognised(mains_w, pack.period_s)}
+    return Recording(pack.home, pack.file, pack.period_s, float(times_s[0]), mains_w, truth_w)
+
+
 def sharpen(recording: Recording, appliance: str, least_w: float) -> None:
-    """Put an appliance that is only known as means over 30 s where the mains steps by at least `least_w`."""
+    """Put an appliance that is only known as means over 30 s where the mains steps up to at least `least_w`, and to its power."""
     power_w, mains_w = recording.truth_w[appliance], recording.mains_w
     known = np.flatnonzero(np.nan_to_num(power_w) > 200)
     sharp = np.where(np.isfinite(power_w), np.float32(0), np.float32(np.nan))
     for group in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1):
-        first, last = max(0, group[0] - 3), group[-1] + 4
+        first, last, peak = max(0, group[0] - 3), group[-1] + 4, np.nanmax(power_w[group])
         base = np.nanmin(np.append(mains_w[max(0, first - 4) : last + 4], np.inf))
         excess = mains_w[first:last] - base
-        sharp[first:last] = np.where(excess > least_w, np.minimum(excess, np.nanmax(power_w[group]) * 1.08), sharp[first:last])
+        full = excess > max(least_w, 0.88 * peak)
+        sharp[first:last] = np.where(full, np.minimum(excess, peak * 1.08), sharp[first:last])
     recording.truth_w[appliance] = sharp.astype(np.float32)
 
 
@@ -119,6 +150,15 @@ def resample(recording: Recording, period_s: int) -> Recording:
     truth_w = {name: change(power, recording, period_s) for name, power in recording.truth_w.items()}
     mains_w = change(recording.mains_w, recording, period_s)
     return Recording(recording.home, recording.pack, period_s, recording.start_s, mains_w, truth_w)
+
+
+def latest(recording: Recording, days: float) -> Recording:
+    """The last days of a recording, gaps not counted."""
+    left = np.cumsum(np.isfinite(recording.mains_w)[::-1])[::-1] * recording.period_s
+    first = int(np.argmax(left <= days * DAY_S))
+    truth_w = {name: power_w[first:] for name, power_w in recording.truth_w.items()}
+    start_s = recording.start_s + first * recording.period_s
+    return Recording(recording.home, recording.pack, recording.period_s, start_s, recording.mains_w[first:], truth_w)
 
 
 def _times_s(table: "pq.Table", period_s: int) -> npt.NDArray[np.int64]:

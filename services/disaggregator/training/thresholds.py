@@ -12,7 +12,9 @@ from services.disaggregator.training.packs import Floats
 ON = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 OFF_SHARES = (0.25, 0.6)
 MINIMUM_ON_S = (0, 120, 300)
-MINIMUM_OFF_S = (0, 300, 900, 1500)
+MINIMUM_OFF_S = (0, 300, 900, 1800)
+HOLD_S = (0, 300, 600, 900, 1800)
+CYCLES = ("dishwasher", "washing_machine")
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,30 @@ def figures(home: Judged, column: int, chosen: Thresholds) -> dict[str, float]:
     return result | event_scores(said, home.truth_on, early, early if short else 900 // period_s, home.days)
 
 
+def corrected(probability: Floats, threshold: float, hold: int) -> Flags:
+    """When the corrected history says that it runs, [samples]: `hold` samples longer than the probability does."""
+    drawing = probability >= threshold
+    last = np.maximum.accumulate(np.where(drawing, np.arange(len(drawing)), -hold - 1))
+    return np.arange(len(drawing)) - last <= hold
+
+
+def corrected_figures(home: Judged, column: int, threshold: float, hold_s: int) -> dict[str, float]:
+    """Sample scores of the corrected history; what is held draws nothing."""
+    probability, watts = home.probability[:, column], home.watts[:, column]
+    said = corrected(probability, threshold, hold_s // home.period_s)
+    return sample_scores(said, watts * (probability >= threshold), home.truth_on, home.truth_w)
+
+
+def choose_corrected(homes: list[Judged], column: int) -> tuple[float, int]:
+    """Threshold and hold, s, with the best mean F1 of the corrected history."""
+    grid = list(product(np.linspace(0.1, 0.9, 17).tolist(), HOLD_S if homes[0].appliance in CYCLES else (0,)))
+    means = [float(np.mean([corrected_figures(home, column, *one)["f1"] for home in homes])) for one in grid]
+    return grid[int(np.argmax(means))]
+
+
 def choose(homes: list[Judged], false_a_day: float) -> Thresholds:
     """The best mean over the homes of sample F1, half the starts' F1, less a tenth a false start over the budget."""
-    cycle = homes[0].appliance in ("dishwasher", "washing_machine")
+    cycle = homes[0].appliance in CYCLES
     grid = product(ON, OFF_SHARES, MINIMUM_ON_S if cycle else (0,), MINIMUM_OFF_S if cycle else (0,))
     choices = [Thresholds(on, on * share, minimum_on_s, minimum_off_s) for on, share, minimum_on_s, minimum_off_s in grid]
     worth = [float(np.mean([_worth(figures(home, 0, one), false_a_day) for home in homes])) for one in choices]

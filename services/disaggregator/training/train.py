@@ -12,7 +12,7 @@ import tensorflow as tf
 from services.disaggregator.training.activations import rule_of
 from services.disaggregator.training.augment import Batch, Mixture, Sequences
 from services.disaggregator.training.features import look_back, over_sequences
-from services.disaggregator.training.network import Shape, build, zero_states
+from services.disaggregator.training.network import Shape, blindfold, build, over_time, zero_states
 from services.disaggregator.training.packs import Floats, Recording
 from services.disaggregator.training.progress import tell
 
@@ -35,6 +35,7 @@ class Plan:
     length: int = 1024
     truncation: int = 128
     learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
     watts_weight: float = 0.5
     importance: tuple[float, ...] = ()
     seed: int = 1
@@ -54,6 +55,7 @@ def tensors(batch: Batch, plan: Plan) -> Tensors:
     """Features, recent samples and lagged targets; a lag's first samples do not count."""
     scales_w = np.array([rule_of(name, plan.period_s).scale_w for name in plan.appliances], np.float32)
     inputs = [over_sequences(batch.mains_w, plan.period_s), look_back(batch.mains_w, plan.shape.lags)]
+    inputs[0][..., list(plan.shape.blind_to)] = 0
     return Tensors(inputs, *(_lagged(values, plan.shape.lags) for values in (batch.on, batch.power_w / scales_w, batch.weight)))
 
 
@@ -78,7 +80,8 @@ def train(
     rate = keras.optimizers.schedules.CosineDecay(
         plan.learning_rate / 20, total, alpha=0.02, warmup_target=plan.learning_rate, warmup_steps=total // 20
     )
-    step = _step(model, keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0), plan)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay, clipnorm=1.0, use_ema=True, ema_momentum=0.997)
+    step = _step(model, optimizer, plan)
     for epoch in range(plan.epochs):
         began, losses = time.monotonic(), list[float]()
         for _ in range(plan.batches):
@@ -87,6 +90,8 @@ def train(
         tell(f"epoch {epoch + 1}/{plan.epochs} loss {loss:.4f} {time.monotonic() - began:.0f} s")
         if watch:
             watch(epoch, model, loss)
+    optimizer.finalize_variable_values(model.trainable_variables)
+    blindfold(model, plan.shape)
     return model
 
 
@@ -109,12 +114,17 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer, plan: Plan)
     def step(inputs: list[Any], targets: list[Any], states: list[Any]) -> tuple[Any, list[Any]]:
         on, watts, weight = targets
         with tf.GradientTape() as tape:
-            logits, drawn, *states_next = model([*inputs, *states], training=True)
+            logits, drawn, *states_next = over_time(model, plan.shape, *inputs, states)
             wrong = tf.nn.sigmoid_cross_entropy_with_logits(on, logits)
-            off_by = tf.abs(drawn - watts) * on
+            taken_for_on = tf.maximum(on, tf.stop_gradient(tf.sigmoid(logits)))
+            off_by = tf.abs(drawn - watts * on) * taken_for_on
             each = tf.reduce_sum(weight * (wrong + plan.watts_weight * off_by), (0, 1))
-            loss = tf.reduce_sum(importance * each / (tf.reduce_sum(weight, (0, 1)) + 1000.0)) / len(plan.shape.lags)
+            loss = tf.reduce_sum(importance * each / (tf.reduce_sum(weight, (0, 1)) + 0.1 * plan.streams * plan.truncation)) / len(
+                plan.shape.lags
+            )
         gradients = tape.gradient(loss, model.trainable_variables)
+        usable = tf.math.is_finite(tf.linalg.global_norm(gradients))
+        gradients = [tf.where(usable, gradient, tf.zeros_like(gradient)) for gradient in gradients]
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss, states_next
 

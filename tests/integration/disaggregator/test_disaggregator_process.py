@@ -19,6 +19,7 @@ from hems.contracts.topic import Root
 from services.disaggregator.domain.home import Home
 from services.disaggregator.onnx_model import load_all
 from services.disaggregator.recording import read
+from services.disaggregator.settings import DisaggregatorSettings
 from tests.support.broker import RealBroker
 from tests.support.services import ServiceProcess, environment_of
 
@@ -42,7 +43,7 @@ def some_hours() -> list[Mains]:
 
 def expected_events(home: str, readings: list[Mains]) -> list[str]:
     """The ids of what a home says that is never interrupted."""
-    networks, refused = load_all(["uk_30s"])
+    networks, refused = load_all(DisaggregatorSettings().models)
     assert not refused
     undisturbed = Home(networks)
     return [

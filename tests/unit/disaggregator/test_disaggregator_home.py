@@ -178,6 +178,15 @@ def test_corrections_say_what_a_later_tick_knows() -> None:
     assert corrected[2] == (False, 0)
 
 
+def test_a_corrected_run_is_held_over_a_pause() -> None:
+    """Once the late probability is low, the corrected history goes on for as long as it is held, and draws nothing."""
+    cycle = Threshold((head("dishwasher", corrected_lag=1, hold_corrected_s=60),), (2000.0,), lags_s=(0, 60))
+    steps = said(Home([cycle]), every(30, [100, 2900, 100, 2900, 100, 100, 100, 100, 100, 100]))
+    corrected = {(number - c.ticks_ago): (c.running, round(c.power_w)) for number, step in enumerate(steps) for c in step.corrections}
+    held = [corrected.get(number, (False, 0)) for number in range(1, 8)]
+    assert held == [(True, 2900), (True, 0), (True, 2900), (True, 0), (True, 0), (False, 0), (False, 0)]
+
+
 def test_another_model_file_starts_from_a_reset_and_runs_go_on() -> None:
     """A network whose file has changed is not given a foreign state; running appliances survive the exchange."""
     home = Home([kettle()])
