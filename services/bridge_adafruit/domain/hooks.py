@@ -168,11 +168,9 @@ class Gate:
             return Refusal(
                 422, f"{unknown[0][:_LONGEST_NAME]!r} is not a field; the hook's action is set in hems.yaml, `id` is all it takes"
             )
-        return self._identified(hook, given.get("id"))
+        return self._identified(hook, given["id"]) if "id" in given else Admitted(hook)
 
     def _identified(self, hook: Hook, identity: Any) -> Admitted | Refusal:
-        if identity is None:
-            return Admitted(hook)
         if not isinstance(identity, str) or not 0 < len(identity) <= _LONGEST_NAME:
             return Refusal(422, "`id` is a text of 1 to 64 characters")
         repeated = (hook.name, identity) in self._ids

@@ -2,15 +2,20 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openapi_core import OpenAPI
+from openapi_core.testing import MockRequest
 
 from hems.testing.clocks import START
 from services.bridge_adafruit.domain.hooks import Admitted, Call, Gate, Hook, Refusal, SwitchRelay, signature
 from services.bridge_adafruit.domain.instant import Instant
+from services.bridge_adafruit.openapi import DESCRIPTION
 
+API: Any = OpenAPI.from_dict({**DESCRIPTION, "servers": [{"url": "http://127.0.0.1"}]})
 SECRET = "a secret of more than sixteen characters"
 OPEN = Hook("good-night", SwitchRelay("bulb", "OFF"), SECRET)
 SIGNED = Hook("grid", SwitchRelay("heater", "OFF"), SECRET, signed=True)
@@ -136,3 +141,28 @@ def test_nothing_without_the_secret_comes_in(many: list[Call]) -> None:
         verdict = door.judge(call, at(number))
         assert isinstance(verdict, Refusal)
         assert verdict.status in (401, 403, 404, 422, 429)
+
+
+names = st.sampled_from(["id", "state", "for"]) | st.text(max_size=5)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=70),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "state", "for"]) | st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+bodies = st.one_of(
+    st.just(b""),
+    st.binary(min_size=1, max_size=40),
+    values.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries({}, optional={"id": st.text(max_size=70)}).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@given(bodies)
+def test_the_description_and_the_gate_agree_on_bodies(body: bytes) -> None:
+    """What the OpenAPI description allows is let in with the right secret, and what it does not allow is a 422."""
+    described = MockRequest("http://127.0.0.1", "POST", "/hooks/good-night", data=body or None, content_type="application/json")
+    allowed = not body.strip() or not list(API.iter_request_errors(described))
+    verdict = gate().judge(Call("good-night", "a", body, secret=SECRET), at(0))
+    assert verdict == Admitted(OPEN) if allowed else isinstance(verdict, Refusal) and verdict.status == 422
