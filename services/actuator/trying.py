@@ -43,6 +43,15 @@ def try_relay(settings: ActuatorSettings, folder: Path, home: str, relay: str, t
         Refused: the actuator's rules don't allow it now.
         OSError: the board or the disk failed.
     """
+    try:
+        _try_through_the_rules(settings, folder, home, relay, tell)
+    except (Refused, OSError):
+        raise
+    except Exception as error:  # lgpio and gpiozero have exceptions of their own, such as for a pin that another program holds
+        raise OSError(f"the board or the disk failed: {error}") from error
+
+
+def _try_through_the_rules(settings: ActuatorSettings, folder: Path, home: str, relay: str, tell: Callable[[Level], None]) -> None:
     log: Log = structlog.get_logger()
     with Store(folder / "actuator.db", log) as store:
         clock = WallClock()

@@ -26,7 +26,7 @@ _NO_SENSOR = (
     "no voltage sensor on a port is set in hems.yaml. One that says its voltage by Wi-Fi is calibrated in its own settings "
     "(firmware/esp8266_voltage), and a meter board's own voltage by the board's vcal"
 )
-_readings = click.option("--readings", default=30, show_default=True, type=click.IntRange(LEAST_READINGS, 1_000), help="So many at a time.")
+_readings = click.option("--readings", default=20, show_default=True, type=click.IntRange(LEAST_READINGS, 1_000), help="So many at a time.")
 _yes = click.option("--yes", is_flag=True, help="Write it without asking.")
 _config = click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The configuration, if it is not hems.yaml.")
 

@@ -137,6 +137,17 @@ def test_the_actuators_own_rules_hold_while_trying(tmp_path: Path) -> None:
         try_relay(nobody, tmp_path / "other", "home", "bulb", told.append)
 
 
+def test_a_board_that_breaks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pin that another program holds: the library's own exception becomes a sentence."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("GPIO busy")
+
+    monkeypatch.setattr("services.actuator.trying.board_of", broken)
+    with pytest.raises(OSError, match="GPIO busy"):
+        try_relay(ActuatorSettings.read({"relays": {"bulb": {}}}, {}), tmp_path, "home", "bulb", lambda _: None)
+
+
 @pytest.mark.parametrize(
     ("answers", "tariff"),
     [
