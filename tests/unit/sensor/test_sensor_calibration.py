@@ -78,6 +78,16 @@ def test_nonsense_is_refused(attempt: object, words: str) -> None:
         attempt()
 
 
+def test_a_home_that_drifts_makes_it_less_sure() -> None:
+    """60 W more after than before: the rest of the home may have drawn either meanwhile."""
+    noise = random.Random(3)
+    calm, drifting = (
+        power_calibration(readings(300, noise, 0.003), readings(2_300, noise, 0.003), readings(after_w, noise, 0.003), 2_000, 1.0)
+        for after_w in (300, 360)
+    )
+    assert drifting.uncertainty > 0.015 > 5 * calm.uncertainty
+
+
 def test_a_plates_figure_holds_at_the_plates_voltage() -> None:
     """A heater of 2 kW at 230 V draws a tenth more at 241 V."""
     assert load_at(2_000, 230, 241.2) == pytest.approx(2_200, rel=0.001)
