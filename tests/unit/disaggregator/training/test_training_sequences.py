@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from services.disaggregator.training import activations, augment, features, packs
+from services.disaggregator.training import activations, augment, features, kettles, packs
 from services.disaggregator.training.packs import Floats, Recording
 
 HOUR = 120
@@ -42,6 +42,41 @@ def test_stretching_keeps_the_mean_power() -> None:
     longer = augment.stretch(piece, 4 / 3)
     assert len(longer) == 8
     assert longer.mean() == pytest.approx(piece.mean(), rel=1e-6)
+
+
+def test_a_meter_of_half_the_speed_tells_means_and_holds_them() -> None:
+    """A pair's mean comes with its last sample, and stands for the next one too."""
+    assert augment.halved(np.array([1, 3, 10, 20, 5, 5], np.float32)).tolist() == [1, 2, 2, 15, 15, 5]
+
+
+def test_kettles_are_read_off_the_mains() -> None:
+    """An even 2.8 kW for two minutes is a kettle; a shower and an hour of heating are none; 2 kW for two minutes may be one."""
+    mains_w = np.full(3000, 200, np.float32)
+    for start, samples, power_w in ((100, 20, 2800), (500, 40, 9000), (900, 600, 2800), (2000, 20, 2000)):
+        mains_w[start : start + samples] += power_w
+    power_w = kettles.recognised(mains_w, 6)
+    assert power_w[100:120].tolist() == [2800] * 20
+    assert not power_w[[50, 300, 510, 1000, 1800, 2500]].any()
+    assert np.isnan(power_w[2000:2020]).all()
+
+
+def test_another_fridge_takes_the_place_of_the_homes_own() -> None:
+    """Where a fridge is swapped, its power and what runs change together, and the mains falls to what else there is."""
+    fridge_w = np.where(np.arange(48 * 60) % 60 < 20, 90, 0).astype(np.float32)
+    recording = Recording("UK-DALE 1", "ukdale_house1_60s", 60, 0.0, fridge_w + 300, {"fridge": fridge_w})
+    mixture = augment.Mixture(heater_share=0.0, mains_power=(1.0, 1.0), base_w=0.0, swap_share=1.0, swap_power_w=(140.0, 140.0))
+    batch = augment.Sequences([recording], [], ("fridge",), mixture, 512, np.random.default_rng(1)).draw(4)
+    on = batch.on[..., 0] > 0
+    assert np.median(batch.power_w[..., 0][on]) == pytest.approx(140, rel=0.01)
+    np.testing.assert_allclose(np.median(batch.mains_w[~on & (batch.weight[..., 0] > 0)]), 300, atol=5)
+
+
+def test_the_last_days_are_counted_without_gaps() -> None:
+    """A recording of two days with a gap between gives the second, and as much of the first as is asked for."""
+    recording = home()
+    recording.mains_w[20 * HOUR : 30 * HOUR] = np.nan
+    assert len(packs.latest(recording, 0.5).mains_w) == 12 * HOUR
+    assert packs.latest(recording, 1.0).days == pytest.approx(1.0, abs=0.001)
 
 
 def test_sequences_say_what_runs_in_them() -> None:
