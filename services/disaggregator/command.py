@@ -40,6 +40,8 @@ def disaggregate(source: Path, target: Path, events: Path | None, models: tuple[
     IN.parquet holds a time column or index and `mains` in W, at any interval from 1 s to 60 s; NaN is a gap. OUT.parquet
     gets a row a tick: for each appliance its probability, whether it runs (0 or 1) and its power in W as said at that
     moment; and the last two again, as known some minutes later.
+
+    Example: hems disaggregate home.parquet appliances.parquet --events events.csv
     """
     home = _read(source, interval)
     networks = _networks(models)
@@ -67,6 +69,8 @@ def evaluate(
 
     DATA.parquet holds a time column or index, `mains` in W, and a column in W for each metered appliance: kettle,
     microwave, dishwasher, washing_machine, fridge.
+
+    Example: hems evaluate home.parquet --pictures pictures
     """
     home = _read(source, interval)
     metered = _metered(home, truth)

@@ -67,6 +67,8 @@ def replay(
 
     RECORDING is a Parquet file (`timestamp`, `mains`), or what `hems record` wrote; without one, the demo's home. Each
     line comes when the services' clock says so. At its end the recording begins again; time goes on.
+
+    Example: hems replay home.parquet --meter-link var/ports/meter
     """
     configure_logs("replay")
     try:
@@ -147,6 +149,8 @@ def convert(source: Path, target: Path, names: tuple[str, ...]) -> None:
     """Make a recording out of a published data set's own files.
 
     SOURCE is a REFIT file (CLEAN_House2.csv) or a house's folder of UK-DALE (house_1); TARGET the Parquet file to write.
+
+    Example: hems convert CLEAN_House2.csv house2.parquet --name Appliance8=kettle
     """
     from services.replay.original_files import read_refit, read_uk_dale
     from services.replay.parquet_file import write_recording

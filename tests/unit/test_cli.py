@@ -1,5 +1,6 @@
 """The `hems` command."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,11 @@ NAMES = main.list_commands(click.Context(main))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_explains_itself(name: str) -> None:
-    """`--help` works, and says what the command is for."""
+    """`--help` works, says what the command is for, and has an example."""
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0, result.output
     assert len(result.output.splitlines()) > 4
+    assert re.search(rf"Example: [^ ]*(?: [^ ]*/)?hems {name}", " ".join(result.output.split()))
 
 
 def test_nothing_heavy_is_imported_to_show_the_list() -> None:
