@@ -34,11 +34,11 @@ class Echoes:
 
     def expect(self, key: str, value: str, now_s: float, *, live: bool = True) -> None:
         """A value is being sent; `live` where the feed then shows it, not where it fills a gap."""
-        self._waiting.setdefault(key, []).append(_Echo(value, now_s, live))
+        self._waiting[key] = [*self._recent(key, now_s), _Echo(value, now_s, live)]
 
     def take(self, key: str, value: str, now_s: float) -> bool | None:
         """Whether a value that comes is an echo: of a live one (True), of one in a gap (False), or none (None)."""
-        waiting = [echo for echo in self._waiting.get(key, []) if now_s - echo.sent_s < _LATEST_S]
+        waiting = self._recent(key, now_s)
         found = next((echo for echo in waiting if alike(echo.value, value)), None)
         if found is not None:
             waiting.remove(found)
@@ -75,3 +75,6 @@ class Echoes:
         """A new connection: what was on its way over the old one may still come, as a surprise, over this one."""
         for key, waiting in self._waiting.items():
             self._waiting[key] = [replace(echo, awaited=False) for echo in waiting]
+
+    def _recent(self, key: str, now_s: float) -> list[_Echo]:
+        return [echo for echo in self._waiting.get(key, []) if now_s - echo.sent_s < _LATEST_S]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hems.testing.clocks import START
+from services.bridge_adafruit.domain.echoes import Echoes
 from services.bridge_adafruit.domain.feeds import DEFAULTS, fitting
 from services.bridge_adafruit.domain.instant import Instant
 from services.bridge_adafruit.domain.mirror import Mirror, Ordered, Pressed
@@ -145,6 +146,15 @@ def test_a_value_that_outlived_its_connection_is_no_press() -> None:
     mirror.incoming({"bulb": "OFF", "power": "1"}, instant(14))
     assert mirror.incoming({"bulb": "ON"}, instant(15)) == []
     assert mirror.due(instant(15)) == {"bulb": "OFF"}
+
+
+def test_a_cloud_without_echoes_costs_no_memory() -> None:
+    """Nothing ever comes back: what is waited for does not pile up, and nothing is said twice."""
+    echoes = Echoes()
+    for second in range(1_000):
+        echoes.expect("bulb", str(second), second)
+        assert echoes.missed(second) == set()
+    assert len(vars(echoes)["_waiting"]["bulb"]) <= 30
 
 
 def test_an_old_reading_is_not_shown_as_now() -> None:
