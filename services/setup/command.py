@@ -48,6 +48,7 @@ def setup(parts: Sequence[str], config: Path | None, page_port: int, *, page: bo
                 _converse(conversation, path, parts or list(STEPS))
                 conversation.end("That was all: this page may be closed.")
         else:
+            click.echo("An empty answer takes what stands in brackets; Ctrl-C leaves.")
             _converse(Terminal(), path, parts or list(STEPS))
     except (Left, KeyboardInterrupt):
         click.echo("\nLeft. What was written stays; `hems setup` may be run again at any time.")
@@ -68,7 +69,7 @@ def _only_while_stopped(path: Path) -> None:
 
 
 def _converse(talk: Conversation, path: Path, parts: Sequence[str]) -> None:
-    talk.say(f"This sets up {path}. An empty answer takes what stands in brackets; Ctrl-C leaves.")
+    talk.say(f"This sets up {path}. What stands there already is offered as the answer.")
     for part in parts:
         _step(talk, path, part)
     status, said = run_hems("check-config", str(path), configuration=path) if path.exists() else (0, "")
