@@ -107,8 +107,11 @@ def test_what_others_of_the_account_send_counts() -> None:
     assert quota.admits(Kind.STATE, 61)
 
 
-def a_day(world: World, hours: float) -> None:
-    """Six relays that change now and then and sometimes all at once, a meter each 10 s, counters each minute, and people who press."""
+def a_day(world: World, hours: float) -> Callable[[], None]:
+    """Six relays that change now and then and sometimes all at once, a meter each 10 s, counters each minute, and people who press.
+
+    Returns what switches one relay.
+    """
     draw = random.Random(7)
 
     def measure() -> None:
@@ -145,6 +148,7 @@ def a_day(world: World, hours: float) -> None:
     for relay in world.relays:
         world.later(2, partial(world.relay, relay, "OFF"))
     world.run(hours * 3_600)
+    return switch
 
 
 @pytest.mark.parametrize("limit", [30, pytest.param(60, marks=pytest.mark.long)])
@@ -152,7 +156,7 @@ def test_a_day_with_six_relays(limit: int) -> None:
     """A simulated day: never over the quota, no notice, no ban; a change is shown within 2 s at the median; all is right at last."""
     world = World(("bulb", "fridge", "heater", "pump", "fan", "lamp"), limit)
     world.refuses = lambda pressed: pressed.relay == "fridge"
-    a_day(world, 24)
+    switch = a_day(world, 24)
     assert busiest_minute(world.account.arrivals) <= limit
     assert world.account.notices == []
     assert world.account.bans == []
@@ -165,3 +169,10 @@ def test_a_day_with_six_relays(limit: int) -> None:
     gaps = [(after - before).total_seconds() for before, after in itertools.pairwise(power)]
     assert statistics.median(gaps) <= 15
     assert max(gaps) <= 60
+    # Then a quarter of an hour in which some relay changes each 0.7 s: the minute is full, and never too full.
+    for change in range(1_285):
+        world.later(0.7 * change, switch)
+    world.run(1_000)
+    assert limit * 0.7 < busiest_minute(world.account.arrivals) <= limit
+    assert world.account.notices == []
+    assert {relay: world.account.shown(relay) for relay in world.relays} == world.levels
