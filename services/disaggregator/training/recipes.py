@@ -46,7 +46,7 @@ class Recipe:
     notes: str = (
         "The demo home, REFIT 2, is one that was trained on; the days that the demo replays were not. The figures are of homes "
         "left out of the training; thresholds and calibration, a few numbers an appliance, were fitted on those same homes, "
-        "so a new home may do worse. "
+        "so a new home may do worse. Judged are each home's last 200 days. "
         "REFIT 2 is a hard home: beside its 2.1-kW hob and 10-kW shower an edge rule finds kettles with F1 .47 (the 14 demo days)."
     )
 
