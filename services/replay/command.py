@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from hems.actor.settings import ClockSettings
 from services.replay.domain.lines import Assumptions
 from services.replay.domain.raw import read_chunks
 from services.replay.domain.recording import Recording, Schedule, UnusableRecording
-from services.replay.domain.start import PAST, demo_start
+from services.replay.domain.start import demo_start
 from services.replay.player import Player, play_raw, shift_for
 from services.replay.ports import NetworkPort, Output, PseudoTerminal, SerialOutput
 
 DEMO = Path(__file__).parent / "demo" / "home.parquet"
 
 _METER_BAUD = 38_400
+_PAST = timedelta(days=3)
 _VOLTAGE_BAUD = 115_200
 _path: Any = click.Path(path_type=Path)
 _file: Any = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -74,13 +75,13 @@ def replay(
     try:
         raw = read_chunks(recording.read_text(encoding="utf-8")) if recording.suffix == ".jsonl" else None
         home = None if raw else _read(recording)
+        settings = Configuration.load().section(ClockSettings)
         if print_start:
-            click.echo(_start_of(home, start).isoformat())
+            click.echo(_start_of(home, start, settings).isoformat())
             return
         if write_past:
-            _write_past(home, _start_of(home, start), write_past)
+            _write_past(home, _start_of(home, start, settings), write_past)
             return
-        settings = Configuration.load().section(ClockSettings)
         clock = _clock(settings)
         with ExitStack() as stack:
             meter = stack.enter_context(_output(meter_port, _METER_BAUD, meter_link, listen))
@@ -109,17 +110,18 @@ def _read(path: Path) -> Recording:
     return read_recording(path)
 
 
-def _start_of(home: Recording | None, start: datetime | None) -> datetime:
+def _start_of(home: Recording | None, start: datetime | None, settings: ClockSettings) -> datetime:
     if home is None:
         raise UnusableRecording("a port's raw recording has no time of day to begin at")
-    return start or demo_start(home)
+    epoch = settings.epoch if settings.epoch and home.first <= settings.epoch <= home.last else None
+    return start or epoch or demo_start(home)
 
 
 def _write_past(home: Recording | None, start: datetime, path: Path) -> None:
     from services.replay.parquet_file import write_recording
 
     if home is not None:
-        write_recording(path, home.mains_between(start - PAST, start))
+        write_recording(path, home.mains_between(start - _PAST, start))
 
 
 def _clock(settings: ClockSettings) -> Clock:

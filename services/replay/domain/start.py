@@ -6,13 +6,10 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from services.replay.domain.recording import Recording, from_us, to_us
+from services.replay.domain.recording import Recording, from_us
 
 LEAD = timedelta(minutes=2)
-PAST = timedelta(days=3)
-"""What a long recording keeps before its start, so that there is a past to look at."""
 
-_MICROSECOND = timedelta(microseconds=1)
 _MINUTE_US = 60_000_000
 _SHOWN_US = 18 * _MINUTE_US
 _LONGEST_GAP_US = 2 * _MINUTE_US
@@ -30,14 +27,12 @@ Times = npt.NDArray[np.int64]
 def demo_start(recording: Recording) -> datetime:
     """Two minutes before a quick appliance starts in a quiet home, where most different appliances start soon after.
 
-    Some days are left before it where the recording has starts after them. Without appliance columns: two minutes before
-    the first rise of 1 kW. Without that either: the beginning.
+    Without appliance columns: two minutes before the first rise of 1 kW. Without that either: the beginning.
     """
     starts = {name: _starts(recording, name) for name in recording.appliances_w}
     quick = np.sort(np.concatenate([starts[name] for name in starts if name.startswith(_QUICK)] or [np.empty(0, np.int64)]))
     read_us, busy_us = recording.at_us[np.isfinite(recording.mains_w)], _busy(recording)
     usable = [at_us for at_us in quick if _is_whole(read_us, at_us)]
-    usable = [at_us for at_us in usable if at_us - LEAD // _MICROSECOND >= to_us(recording.first + PAST)] or usable
     quiet = [at_us for at_us in usable if not _any_within(busy_us, at_us - 5 * _MINUTE_US, at_us)]
     best = max(quiet or usable, key=lambda at_us: _variety(starts.values(), at_us), default=None)
     chosen_us = _first_step(recording) if best is None else best

@@ -152,20 +152,6 @@ def test_the_demo_does_not_begin_while_something_runs_or_beside_a_gap() -> None:
     assert demo_start(home) == BEGIN + timedelta(seconds=60 * 8 - 120)
 
 
-def test_a_long_recording_keeps_days_before_the_demos_start() -> None:
-    """Though more is to be seen on its first day; a recording whose starts are all on its first days loses none."""
-    days = 4 * 10_800
-    kettle = [0.0] * days
-    kettle[100:120] = kettle[-300:-280] = [2_800.0] * 20
-    washing = [0.0] * days
-    washing[150:200] = [2_000.0] * 50
-    home = recording_of([300.0] * days, kettle=kettle, washing_machine=washing)
-    assert demo_start(home) == BEGIN + timedelta(seconds=(days - 300) * 8 - 120)
-    kettle[-300:-280] = [0.0] * 20
-    early = recording_of([300.0] * days, kettle=kettle, washing_machine=washing)
-    assert demo_start(early) == BEGIN + timedelta(seconds=100 * 8 - 120)
-
-
 def test_without_appliances_the_demo_begins_before_the_first_big_step() -> None:
     """Two minutes before the mains rise by a kilowatt; at the beginning where they never do."""
     assert demo_start(recording_of(one_hour((100, 120, 2_800.0)))) == BEGIN + timedelta(seconds=100 * 8 - 120)

@@ -1,6 +1,6 @@
 """Recordings in files: Parquet, and what UK-DALE and REFIT publish."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from services.replay.command import DEMO, convert, replay
 from services.replay.domain.recording import Recording, UnusableRecording
-from services.replay.domain.start import demo_start
 from services.replay.original_files import read_refit, read_uk_dale
 from services.replay.parquet_file import read_recording, write_recording
+from services.supervisor.plan import DEMO_CONFIGURATION
 
 REFIT = """Time,Unix,Aggregate,Appliance1,Appliance2,Issues
 2013-09-17 22:08:11,1379455691,695,80,0,0
@@ -104,29 +104,44 @@ def test_convert_says_what_is_wrong(tmp_path: Path) -> None:
     assert "labels.dat can't be read" in outcome.output
 
 
-def test_the_demos_home_is_small_and_begins_before_a_kettle() -> None:
-    """At most 3 MB; it has days before its start; two minutes after it a kettle boils, and more follows."""
+DEMO_START = datetime(2015, 1, 12, 17, 13, 36, tzinfo=UTC)
+
+
+@pytest.fixture
+def demo_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's own configuration."""
+    monkeypatch.setenv("HEMS_CONFIG", str(DEMO_CONFIGURATION))
+
+
+def test_the_demos_home_is_small_and_the_demo_begins_before_a_kettle() -> None:
+    """At most 3 MB; two minutes after the demo's start a kettle boils, and much follows."""
     home = read_recording(DEMO)
-    start = demo_start(home)
     assert DEMO.stat().st_size <= 3_000_000
-    assert start == datetime(2015, 1, 8, 7, 51, 36, tzinfo=UTC)
-    first = np.searchsorted(home.at_us, int(start.timestamp() * 1e6))
+    first = np.searchsorted(home.at_us, int(DEMO_START.timestamp() * 1e6))
     shown = {name: np.flatnonzero(np.nan_to_num(watts[first : first + 150]) > 300) * 8 for name, watts in home.appliances_w.items()}
     assert 60 <= shown["kettle_30s_mean"][0] <= 120
     assert shown["microwave"].size
-    assert (home.mains_w[first : first + 150] > 9_000).any()  # the shower
+    assert shown["washing_machine"].size
 
 
 def test_print_start_prints_only_the_start() -> None:
-    """For the supervisor, which sets the clock by it."""
+    """For the supervisor, which sets the clock by it; without a clock in the settings it is the busiest start."""
     outcome = CliRunner().invoke(replay, ["--print-start"])
-    assert (outcome.exit_code, outcome.stdout) == (0, "2015-01-08T07:51:36+00:00\n")
+    assert (outcome.exit_code, outcome.stdout) == (0, "2015-01-04T09:32:32+00:00\n")
 
 
+@pytest.mark.usefixtures("demo_settings")
+def test_the_demo_starts_where_its_clock_says() -> None:
+    """In containers and with `hems up` alike."""
+    outcome = CliRunner().invoke(replay, ["--print-start"])
+    assert (outcome.exit_code, outcome.stdout) == (0, f"{DEMO_START.isoformat()}\n")
+
+
+@pytest.mark.usefixtures("demo_settings")
 def test_the_past_of_the_demo_is_written_as_a_recording(tmp_path: Path) -> None:
     """The mains of the three days before its start, and nothing of what comes after."""
     outcome = CliRunner().invoke(replay, ["--write-past", str(tmp_path / "past.parquet")])
     assert outcome.exit_code == 0
     past = read_recording(tmp_path / "past.parquet")
-    assert (past.first, past.last) == (datetime(2015, 1, 5, 7, 51, 36, tzinfo=UTC), datetime(2015, 1, 8, 7, 51, 28, tzinfo=UTC))
+    assert DEMO_START - timedelta(days=3) <= past.first < past.last < DEMO_START
     assert not past.appliances_w
