@@ -13,8 +13,8 @@ from hems.actor.configuration import Configuration
 from hems.actor.settings import BrokerSettings, ClockSettings
 from hems.contracts.access import USERS
 from services.replay.command import DEMO
-from services.replay.domain.start import demo_start
 from services.replay.parquet_file import read_recording
+from services.supervisor.plan import DEMO_CONFIGURATION
 from services.supervisor.preparation import Preparation, Unprepared, demo_configuration
 from services.supervisor.prepare_command import prepare
 
@@ -92,13 +92,16 @@ def test_postgres_has_a_password_that_the_recorder_knows(tmp_path: Path) -> None
 
 
 def test_the_demo_begins_anew_where_the_recording_begins(tmp_path: Path) -> None:
-    """Nothing of the last demo is left, and its clock starts where `hems replay` would, so many times as fast."""
+    """Nothing of the last demo is left, and its clock starts where the demo's does, in the recording, so many times as fast."""
     (tmp_path / "state" / "recorder").mkdir(parents=True)
     (tmp_path / "state" / "recorder" / "history.db").write_text("old")
     preparation(tmp_path).prepare(demo_speed=60)
     assert list((tmp_path / "state" / "recorder").iterdir()) == []
     clock = Configuration.load(tmp_path / "prepared" / "hems.yaml").section(ClockSettings, {})
-    assert clock.epoch == demo_start(read_recording(DEMO))
+    home = read_recording(DEMO)
+    assert clock.epoch == Configuration.load(DEMO_CONFIGURATION).section(ClockSettings, {}).epoch
+    assert clock.epoch is not None
+    assert home.first < clock.epoch < home.last
     assert clock.rate == 60
     assert clock.anchor_s > time.monotonic()
 
