@@ -34,10 +34,11 @@ class Presence:
 
     async def attend(self, bus: Bus) -> None:
         """Say `online`; say `offline` when the service stops."""
-        await self._say_status(bus, online=True)
         try:
+            await self._say_status(bus, online=True)
             await asyncio.Event().wait()
         finally:
+            # Also where the stop comes before the broker's answer: others may have heard `online` already.
             # wait_for, since asyncio.timeout of Python 3.11.2 (Debian 12) says no TimeoutError in a task that is being cancelled.
             with contextlib.suppress(Disconnected, TimeoutError):
                 await asyncio.wait_for(self._say_status(bus, online=False), _GOODBYE_S)
