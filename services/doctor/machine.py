@@ -54,9 +54,14 @@ def _disk(directory: Path, root: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(there).free
     block = _block_device(there, root)
     written, wear = written_per_day(block, root) if block else None, wear_share(block) if block else None
-    troubles = [*disk_trouble(free, written, wear)]
+    troubles = [*disk_trouble(free, written if block and _is_card(block) else None, wear)]
     daily = f", {written / GIGABYTE:.1f} GB a day written" if written is not None else ""
     yield from [look("disk", *trouble) for trouble in troubles] or [well("disk", f"{free / GIGABYTE:.1f} GB free{daily}")]
+
+
+def _is_card(block: Path) -> bool:
+    """An SD card or an eMMC: other disks bear many times as much."""
+    return block.name.startswith("mmcblk")
 
 
 def _block_device(folder: Path, root: Path) -> Path | None:

@@ -1,5 +1,6 @@
 """What the doctor makes of figures and reports."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hems.contracts.health import ServiceHealth
 from hems.setting_up.checkup import HomeSeen
 from services.actuator.checkup import check as check_relays
 from services.doctor.domain.judging import clock_trouble, disk_trouble, platform_trouble, troubled
-from services.doctor.machine import synchronised, wear_share, written_per_day
+from services.doctor.machine import machine_findings, synchronised, wear_share, written_per_day
 from services.sensor.pi_uart import uart_findings
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -92,6 +93,21 @@ def test_what_a_disk_tells(tmp_path: Path) -> None:
     (tmp_path / "device/life_time").write_text("0x02 0x09\n")
     assert wear_share(tmp_path) == 0.9
     assert synchronised(tmp_path) is None
+
+
+@pytest.mark.parametrize(("disk", "worn"), [("mmcblk0", True), ("nvme0n1", False), ("vda", False)])
+def test_only_a_card_is_worn_by_what_a_computer_writes(tmp_path: Path, disk: str, worn: bool) -> None:
+    """30 GB a day are much for an SD card or an eMMC, and little for another disk."""
+    device = tmp_path.stat().st_dev
+    block = tmp_path / "sys/block" / disk
+    block.mkdir(parents=True)
+    (block / "stat").write_text(f"1 2 3 4 5 6 {30_000_000_000 // 512} 8\n")
+    (tmp_path / "sys/dev/block").mkdir(parents=True)
+    (tmp_path / f"sys/dev/block/{os.major(device)}:{os.minor(device)}").symlink_to(block)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/uptime").write_text("86400.0 1.0\n")
+    found = [finding for finding in machine_findings(tmp_path, tmp_path) if finding.subject == "disk"]
+    assert ["wears a card out" in finding.says for finding in found] == [worn]
 
 
 class Pi:
