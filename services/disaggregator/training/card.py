@@ -16,6 +16,7 @@ REFIT = {
     "from a two-year longitudinal study, Sci. Data 4:160122 (2017), doi:10.1038/sdata.2016.122",
     "licence": "CC BY 4.0",
 }
+GJW = {"citation": "Graham Wood, nilm_gjw_data (2016), a home in Hertfordshire", "licence": "Apache-2.0"}
 INPUTS = (
     "power_w [homes, 1]: mean mains power over the tick that just ended, W, not normalised; "
     "state [homes, state_size]: state_next of the tick before, all zeros after a gap"
@@ -25,7 +26,7 @@ TOOLS = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")
 
 def citations(homes: list[str]) -> list[dict[str, str]]:
     """The data sets of these homes."""
-    return [text for name, text in (("UK-DALE", UK_DALE), ("REFIT", REFIT)) if any(name in home for home in homes)]
+    return [text for name, text in (("UK-DALE", UK_DALE), ("REFIT", REFIT), ("GJW", GJW)) if any(name in home for home in homes)]
 
 
 def write(folder: Path, content: dict[str, Any]) -> None:
