@@ -140,11 +140,15 @@ def _make_debian(image: str) -> None:
 
 
 def _mirror() -> str:
-    """Where this machine gets Debian from."""
+    """Where this machine gets Debian from.
+
+    Raises:
+        Failed: from nowhere.
+    """
     for file in sorted(Path("/etc/apt").glob("sources.list*")) + sorted(Path("/etc/apt/sources.list.d").glob("*")):
         if file.is_file() and (found := re.search(r"https?://\S+/debian(?=/?\s)", file.read_text(encoding="utf-8"))):
             return found[0]
-    return "http://deb.debian.org/debian"
+    raise Failed("this machine gets no Debian packages, which a stand-in is made of: let it reach an image registry instead")
 
 
 def _write_sources(root: Path, mirror: str) -> None:
