@@ -23,7 +23,8 @@ AtRow = TypeVar("AtRow", MainsRow, StateRow)
 
 _MAINS_COLUMNS = tuple(column.name for column in mains.columns if column.name != "home")
 _FEW = 500
-_LATE_US = 5 * MINUTE_US
+_LATE_US = 2 * MINUTE_US
+"""What comes later is summed in its own transaction: a start after a kill goes back by four minutes only."""
 _THINNED = "thinned_until_us"
 _THIN_STEP_US = 6 * 3_600 * SECOND_US
 

@@ -93,6 +93,22 @@ async def test_the_total_never_falls(place: Place) -> None:
         assert (await _home(opened)).total_mj == 3_000 * 300 * 1_000 - 75_000_000
 
 
+@pytest.mark.parametrize("late_s", [60, 150, 240, 310])
+async def test_a_late_reading_is_counted_though_a_kill_follows_it(place: Place, late_s: int) -> None:
+    """A hole of four minutes is filled by readings that come late, each batch before the end of the recorder."""
+    rows = steady(1_800, 2_000)
+    hole = [row for row in rows if late_s - 5 <= (rows[-1].at_us - row.at_us) / SECOND_US < late_s + 245]
+    async with place.opened() as opened:
+        await opened.history.record([row for row in rows if row not in hole])
+    async with place.opened() as opened:
+        await opened.history.start(None, START_S)
+        for row in hole:
+            await opened.history.record([row])
+    async with place.opened() as opened:
+        await opened.history.start(None, START_S)
+        assert (await opened.history.counters(START_S))[0].total_mj == 3_600_000_000
+
+
 async def test_nothing_is_uncounted_after_a_kill(place: Place) -> None:
     """Readings that were committed and not yet summed are summed at the next start."""
     async with place.opened() as opened:
