@@ -1,7 +1,6 @@
 """Changes `hems.yaml` and keeps what people wrote there: comments, order, quotes."""
 
 import io
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from hems.actor.configuration import Configuration, ConfigurationError, Mistake
 from hems.actor.settings import Section
+from hems.setting_up.private_file import write_private
 
 _PLAIN = re.compile(r"[A-Za-z/][\w./-]*(?: [\w./-]+)*", re.ASCII)
 _WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
@@ -79,16 +79,6 @@ class ConfigurationFile:
             beside.replace(self.path)
         finally:
             beside.unlink(missing_ok=True)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read (0600), all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.part")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    beside.replace(path)
 
 
 def _mistakes(written: Path, path: Path, sections: tuple[type[Section], ...]) -> list[Mistake]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from hems.actor.settings import StorageSettings
 from hems.setting_up.commands import run_hems
-from hems.setting_up.configuration_file import ConfigurationFile, write_private
+from hems.setting_up.configuration_file import ConfigurationFile
 from hems.setting_up.conversation import Conversation
 from hems.setting_up.places import load
+from hems.setting_up.private_file import write_private
 from services.notifier.settings import NotifierSettings, phone_number
 
 _WAYS = {

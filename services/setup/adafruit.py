@@ -5,9 +5,10 @@ import re
 
 from hems.actor.settings import StorageSettings
 from hems.setting_up.commands import run_hems
-from hems.setting_up.configuration_file import ConfigurationFile, write_private
+from hems.setting_up.configuration_file import ConfigurationFile
 from hems.setting_up.conversation import Conversation
 from hems.setting_up.places import load
+from hems.setting_up.private_file import write_private
 
 _COMMAND = "services.bridge_adafruit.command"
 

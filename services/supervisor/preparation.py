@@ -15,11 +15,11 @@ import yaml
 
 from hems.contracts.access import USERS, access_list
 from hems.contracts.catalog import CLIENT, DEVICE, SERVICES
+from hems.setting_up.private_file import write_private
 from services.supervisor.broker_configuration import render
 from services.supervisor.certificates import certified
 from services.supervisor.passwords import password_file, random_password
 from services.supervisor.plan import DEMO_CONFIGURATION
-from services.supervisor.workspace import write_private
 
 BROKER, TLS, POSTGRES = "broker", "tls", "postgres"
 _PASSWORD = "HEMS_BROKER__PASSWORD"  # noqa: S105  a file's name

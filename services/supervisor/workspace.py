@@ -1,7 +1,6 @@
 """The folder that a home lives in: `var/` (`var/demo/` for the demo)."""
 
 import fcntl
-import os
 import shutil
 import socket
 from collections.abc import Generator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from hems.contracts.access import USERS, access_list
 from hems.contracts.catalog import CLIENT
+from hems.setting_up.private_file import write_private
 from services.supervisor.broker_configuration import render
 from services.supervisor.passwords import password_file, random_password
 
@@ -79,16 +79,6 @@ def only_one(lock: Path) -> Generator[None]:
         except OSError:
             raise Occupied(f"another `hems up` runs in {lock.parent}: stop it, or choose another folder with --directory") from None
         yield
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read (0600), all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    beside.replace(path)
 
 
 def free_port(host: str, wanted: int) -> int:

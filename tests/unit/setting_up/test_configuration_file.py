@@ -7,7 +7,8 @@ import yaml
 
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.settings import BrokerSettings, HomeSettings
-from hems.setting_up.configuration_file import ConfigurationFile, write_private
+from hems.setting_up.configuration_file import ConfigurationFile
+from hems.setting_up.private_file import write_private
 
 WRITTEN = """\
 # My home.
