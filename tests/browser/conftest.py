@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 _SERVICES = ("sensor", "disaggregator", "actuator", "recorder", "dashboard")
 _PATIENCE_S = 90.0
@@ -21,6 +21,9 @@ _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 ]  # fmt: skip
+
+# A service that lost its broker tries again after up to 5 s, and two busy cores start a broker slowly.
+expect.set_options(timeout=30_000)
 
 
 @dataclass

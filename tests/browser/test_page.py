@@ -27,7 +27,7 @@ LIBRARYS_OWN: dict[str, str] = {}
 
 def settled(page: Page) -> None:
     """Wait until what is asked of the recorder is drawn."""
-    expect(page.locator(".status-line")).to_have_text("", timeout=30_000) if page.locator(".status-line").count() else None
+    expect(page.locator(".status-line")).to_have_text("") if page.locator(".status-line").count() else None
     page.wait_for_timeout(400)
 
 
