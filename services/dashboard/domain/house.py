@@ -11,6 +11,7 @@ from services.dashboard.domain.texts import Texts
 
 _LOGGED = 40
 _MESSAGES = 20
+_ERRORS_SHOWN = 3
 _FIGURES_SHOWN = 4
 _QUOTAS = ("quota", "left", "cap", "budget", "limit", "points")
 
@@ -55,7 +56,7 @@ def _service(name: str, home: Home, now: datetime, texts: Texts, figures: Figure
     health, online = home.health.get(name), home.online.get(name, False)
     trouble = (health.configuration_error or health.blind or "") if health else ""
     since = f" · {texts('up_since', time=figures.time(health.started_at, now))}" if health and online else ""
-    errors = sum(health.errors.values()) if health else 0
+    errors = _errors(health.errors) if health else ""
     return ServiceRow(
         name=texts.name(name),
         mark="offline" if not online else "trouble" if trouble else "online",
@@ -63,8 +64,14 @@ def _service(name: str, home: Home, now: datetime, texts: Texts, figures: Figure
         version=health.version if health else "",
         work=_work(health.work, health.gauges) if health else "",
         backlog=f"{health.backlog:,}" if health else "",
-        trouble=trouble or (texts("errors", count=f"{errors:,}") if errors else ""),
+        trouble=trouble or (texts("errors", kinds=errors) if errors else ""),
     )
+
+
+def _errors(counts: dict[str, int]) -> str:
+    """The most frequent kinds, each with its own count: bytes of noise and lost connections don't add up."""
+    frequent = sorted((entry for entry in counts.items() if entry[1]), key=lambda entry: -entry[1])[:_ERRORS_SHOWN]
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in frequent)
 
 
 def _work(counters: dict[str, int], gauges: dict[str, float]) -> str:

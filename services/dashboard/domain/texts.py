@@ -173,7 +173,7 @@ ENGLISH: Mapping[str, str] = {
     "backlog": "Backlog",
     "trouble": "What stands in its way",
     "work": "Work and quota",
-    "errors": "errors so far: {count}",
+    "errors": "so far: {kinds}",
     "up_since": "since {time}",
     "meter": "Meter",
     "last_reading": "Last reading",

@@ -340,6 +340,15 @@ def test_the_house_page_reads_all_of_it() -> None:
     assert page.messages == (("07:30", "would be sent", "Me", "Kettle <b>on</b>"),)
 
 
+def test_each_kind_of_error_keeps_its_own_count() -> None:
+    """Bytes of noise and lost connections are not added up to one figure that means neither."""
+    home = Home(connected=True)
+    errors = {"disconnections": 2, "noise_bytes": 1_039, "malformed_messages": 0}
+    home.see_health("sensor", ServiceHealth(at=NOW, version="1.2", started_at=NOW, errors=errors))
+    (sensor,) = house(home, after(300), Texts(), FIGURES).services
+    assert sensor.trouble == "so far: noise bytes 1,039, disconnections 2"
+
+
 def test_names_without_end_do_not_fill_the_memory() -> None:
     """Who may write topics can't make the page grow."""
     home = Home()
