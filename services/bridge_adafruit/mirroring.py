@@ -4,18 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
 from hems.actor.bus import Disconnected
 from hems.actor.context import Context
 from hems.actor.failures import ends_on, still_cancelled
 from hems.actor.logs import FaultLog, Log
-from hems.actor.store import NotAccepted
 from services.bridge_adafruit.cloud import Api, ApiRefused, ApiSilent, Cloud, CloudConnection, KeyRefused
-from services.bridge_adafruit.domain.gap import Batch, GapState
 from services.bridge_adafruit.domain.instant import Instant
 from services.bridge_adafruit.domain.mirror import Mirror, Ordered, Pressed
 from services.bridge_adafruit.domain.notices import Banned, Notice, Throttled, Values
+from services.bridge_adafruit.filling import Filling
 
 _LOOK_EVERY_S = 1.0
 _LOOK_EVERY_S_AWAY = 2.0
@@ -26,7 +24,6 @@ _FEEDS_MISSING_S = 60.0
 _LONGEST_WAIT_S = 300.0
 _KEY_REFUSED_S = 600.0
 _LONG_S = 60.0
-_GAP = TypeAdapter(GapState)
 
 Take = Callable[[Sequence[Pressed | Ordered]], Awaitable[None]]
 Alarm = Callable[[str, str, str], None]
@@ -51,7 +48,7 @@ class Mirroring:
         context: the service's surroundings.
         mirror: what decides.
         cloud: where values are said and heard.
-        api: where gaps are filled.
+        api: what feeds there are, and where gaps are filled.
         take: does what people press.
         alarm: raises an alert: rule, title, message.
         reconnect_s: the first wait before connecting again.
@@ -80,14 +77,13 @@ class Mirroring:
         self._jitter = jitter
         self._log: Log = structlog.get_logger()
         self._faults = FaultLog(self._log, "no connection to Adafruit IO", every=20)
-        self._fill_faults = FaultLog(self._log, "a gap could not be filled in", every=20)
         self._complaints = FaultLog(self._log, "Adafruit IO complains", every=20, spell_s=600)
         self._changed = asyncio.Event()
         self._ticked = asyncio.Event()
+        self._filling = Filling(context, mirror, api, now=self._now, wake=self.wake, retry_s=reconnect_s)
         self._looked: Instant | None = None
         self._looks_after_s = _LOOK_EVERY_S
         self._asleep_until_s = float("-inf")
-        self._saved = b""
         self._told = {"thinned": 0, "coalesced": 0, "unreadable": 0}
 
     def wake(self) -> None:
@@ -96,33 +92,18 @@ class Mirroring:
 
     def load(self) -> None:
         """Read what the last run left to fill in."""
-        raw = self._context.store.get("gap")
-        if raw is None:
-            return
-        try:
-            self._mirror.gap.state = _GAP.validate_json(raw)
-        except ValidationError as error:
-            self._log.error("what was left to fill in can't be read; it is left out", error=str(error))
+        self._filling.load()
 
-    def save(self) -> bool:
-        """Keep what is left to fill in; False where the disk does not take it."""
-        state = _GAP.dump_json(self._mirror.gap.state)
-        if state == self._saved:
-            return True
-        try:
-            with self._context.store.transaction(durable=False) as transaction:
-                transaction.put("gap", state)
-        except NotAccepted:
-            return False
-        self._saved = state
-        return True
+    def save(self) -> None:
+        """Keep what is left to fill in."""
+        self._filling.save()
 
     async def run(self) -> None:
         """Until cancelled."""
         async with self._api.opened(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_looking())
             tasks.create_task(self._keep_connected())
-            tasks.create_task(self._keep_filling())
+            tasks.create_task(self._filling.run(self._ticked))
 
     def _now(self) -> Instant:
         return Instant(self._context.clock.now(), self._context.clock.monotonic())
@@ -136,7 +117,7 @@ class Mirroring:
                 self._context.health.error("commands_without_answer")
                 self._log.warning("a toggle's command got no answer in time; the toggle goes back", relay=relay)
             if now.s - saved_s >= _SAVE_EVERY_S:
-                self.save()
+                self._filling.save()
                 saved_s = now.s
             self._report(now)
             self._changed.set()
@@ -272,65 +253,3 @@ class Mirroring:
         if isinstance(failure, ApiRefused):
             return failure.retry_after_s or _AFTER_A_REFUSAL_S
         return _FEEDS_MISSING_S if isinstance(failure, _NothingToShow) else 0.0
-
-    async def _keep_filling(self) -> None:
-        while True:
-            self._ticked.clear()
-            await self._ticked.wait()
-            try:
-                await self._fill()
-            except (ApiRefused, ApiSilent) as failure:
-                self._fill_faults.failed(reason=str(failure))
-                wait_s = failure.retry_after_s if isinstance(failure, ApiRefused) else None
-                await self._context.clock.sleep(max(wait_s or 0, self._reconnect_s))
-
-    async def _fill(self) -> None:
-        gap = self._mirror.gap
-        if not self._mirror.online:
-            return
-        if gap.state.sending is not None:
-            await self._find_out(gap.state.sending)
-        batch = self._mirror.fill(self._now())
-        if batch is None:
-            return
-        if not self.save():  # written before it is sent: a restart asks what is there, and sends nothing twice
-            gap.refused(self._now().s)
-            return
-        await self._send(batch)
-        self.save()
-        self._context.health.work("points_filled_in", len(batch.points))
-        self._fill_faults.recovered()
-        if batch.key not in gap.state.points:
-            await self._look_again(batch.key)
-
-    async def _send(self, batch: Batch) -> None:
-        gap = self._mirror.gap
-        try:
-            await self._api.fill(batch)
-        except ApiRefused as refusal:
-            if refusal.status in (404, 422):
-                self._context.health.error("points_refused", len(batch.points))
-                gap.sent(self._now().s)
-                self.save()
-            else:
-                gap.refused(self._now().s)
-                self._mirror.quota.pause(refusal.retry_after_s or _AFTER_A_REFUSAL_S, self._now().s)
-            raise
-        except BaseException:
-            gap.unsure(self._now().s)
-            raise
-        gap.sent(self._now().s)
-
-    async def _find_out(self, batch: Batch) -> None:
-        there = await self._api.times(batch.key, batch.points[0].at, batch.points[-1].at)
-        self._mirror.gap.found(there)
-        self.save()
-
-    async def _look_again(self, key: str) -> None:
-        """A text that was filled in may stand where the newest should: see, and let it be said again."""
-        if not self._mirror.is_state(key):
-            return
-        shown = (await self._api.last_values()).get(key)
-        if shown is not None:
-            self._mirror.adopt({key: shown}, self._now())
-            self._changed.set()
