@@ -108,11 +108,18 @@ class Will:
 
 @dataclass(frozen=True)
 class Session:
-    """Who connects. A durable session is queued for while it is away, for `expiry_s`."""
+    """Who connects.
+
+    Attributes:
+        durable: the broker queues while this client is away (3.1.1: for as long as the broker pleases).
+        window: how many messages may be unacknowledged in either direction. On 3.1.1 a client can't ask for less, nor for
+            more: what comes is bounded by the broker's own setting.
+    """
 
     client_id: str
     durable: bool = False
     will: Will | None = None
+    window: int = 20
 
 
 class Bus(Protocol):

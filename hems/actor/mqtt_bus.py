@@ -18,7 +18,6 @@ from hems.actor.paho_access import PahoClient
 from hems.actor.settings import BrokerSettings
 from hems.contracts.topic import Qos
 
-_RECEIVE_MAXIMUM = 20
 _PATIENCE_S = 10.0
 _CLOSING_S = 0.5
 
@@ -95,6 +94,7 @@ class MqttBroker:
             will=aiomqtt.Will(session.will.topic, session.will.payload, qos=1, retain=True) if session.will else None,
             keepalive=settings.keepalive_s,
             timeout=5,
+            max_inflight_messages=session.window,
             tls_context=self._tls(),
             **self._version(session),
         )
@@ -113,7 +113,7 @@ class MqttBroker:
             return {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": not session.durable}
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._settings.session_expiry_s if session.durable else 0
-        properties.ReceiveMaximum = _RECEIVE_MAXIMUM
+        properties.ReceiveMaximum = session.window
         return {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": not session.durable, "properties": properties}
 
 

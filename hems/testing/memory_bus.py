@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from hems.actor.bus import Bus, Delivery, Disconnected, Refused, Session, SessionTaken
 from hems.contracts.topic import Qos
 
-_MOST_UNACKNOWLEDGED = 20
 _UPTIME = "$SYS/broker/uptime"
 """Mosquitto's own; here it has always run for a day, unless a test says otherwise."""
 
@@ -184,7 +183,7 @@ class MemoryBus:
         try:
             while not self.broken.is_set():
                 self.arrived.clear()
-                if self.subscriber.queue and len(self.subscriber.unacknowledged) < _MOST_UNACKNOWLEDGED:
+                if self.subscriber.queue and len(self.subscriber.unacknowledged) < self.subscriber.session.window:
                     yield self._delivery(self.subscriber.queue.popleft())
                     continue
                 arriving = asyncio.ensure_future(self.arrived.wait())

@@ -186,6 +186,22 @@ async def test_twenty_unacknowledged_messages_are_the_most(world: World) -> None
             assert (await following).payload == b"20"
 
 
+async def test_a_session_may_ask_for_another_window(world: World) -> None:
+    """A client is sent as many unacknowledged messages as it asked for; on 3.1.1 the broker's own number holds."""
+    session = Session(f"{world.home}-a", window=7)
+    async with world.client.connect(session) as reader, world.sensor.connect(world.session("b")) as writer:
+        await reader.subscribe(world.topic("mains"), 1)
+        for number in range(25):
+            await writer.publish(world.topic("mains"), b"%d" % number, qos=1, retain=False)
+        deliveries, most = reader.deliveries(), 20 if world.protocol == "3.1.1" else 7
+        await _take(deliveries, most)
+        following = asyncio.ensure_future(anext(deliveries))
+        done, _ = await asyncio.wait((following,), timeout=0.1)
+        assert not done
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
 async def test_a_refusal_is_heard(world: World) -> None:
     """A publication that the broker will not carry raises, where the protocol can say so."""
     async with world.sensor.connect(world.session("b")) as writer:
