@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from services.disaggregator.domain.network import Network
 from services.disaggregator.domain.readings import Cadence
-from services.disaggregator.domain.running_network import RunningNetwork, Voice
+from services.disaggregator.domain.running_network import Answer, RunningNetwork, Voice
 from services.disaggregator.domain.sharing import share_out
 from services.disaggregator.domain.ticks import Tick
 from services.disaggregator.domain.tracking import Event, Tracker
@@ -40,7 +40,22 @@ class Step(NamedTuple):
     corrections: list[Correction]
 
 
+class Due(NamedTuple):
+    """A tick, and the number of the network to ask."""
+
+    tick: Tick
+    network: int
+
+
+class Taken(NamedTuple):
+    """What a reading says by itself, and what it asks."""
+
+    closing: Sequence[Step]
+    due: Sequence[Due]
+
+
 MOST_W = 100_000.0
+_NOTHING = Taken((), ())
 _READINGS, _ANSWERS = "home/readings", "home/answers"
 
 
@@ -72,18 +87,29 @@ class Home:
 
         Readings that are not later than the last one are dropped and counted.
         """
+        closing, due = self.take(time_s, power_w)
+        steps = list(closing)
+        for tick, number in due:
+            steps.append(self.hear(tick, number, self.networks[number].step(tick)))
+        return steps
+
+    def take(self, time_s: float, power_w: float) -> Taken:
+        """The first half of `read`: what is said without asking, and which ticks to ask which network, in this order.
+
+        Each answer goes to `hear` before the next is asked for, and all of them before the next reading.
+        """
         last_s = self.reading_s
         if last_s is not None and time_s <= last_s:
             self.counts["dropped_readings"] += 1
-            return []
+            return _NOTHING
         self.counts["readings"] += 1
         self.reading_s = time_s
         if last_s is None:
             self._first = Tick(time_s, power_w)
-            return []
-        return self._read_next(last_s, time_s, power_w)
+            return _NOTHING
+        return self._take_next(last_s, time_s, power_w)
 
-    def _read_next(self, last_s: float, time_s: float, power_w: float) -> list[Step]:
+    def _take_next(self, last_s: float, time_s: float, power_w: float) -> Taken:
         cadence, elapsed_s = self._cadence, time_s - last_s
         gap_s = cadence.gap_s
         cadence.observe(elapsed_s)
@@ -91,17 +117,17 @@ class Home:
             return self._begin(self._first, time_s, power_w)
         if elapsed_s > gap_s and elapsed_s > cadence.gap_s:
             return self._gap(last_s, time_s, power_w)
-        return self._tick(time_s, power_w)
+        return Taken([], self._tick(time_s, power_w))
 
-    def _begin(self, first: Tick, time_s: float, power_w: float) -> list[Step]:
+    def _begin(self, first: Tick, time_s: float, power_w: float) -> Taken:
         """The meter's interval has to be known before anything is said: the first reading waits for the second."""
         if self._cadence.interval_s is None:
             self._first = Tick(time_s, power_w)
-            return []
+            return _NOTHING
         self._first = None
-        return self._tick(first.time_s, first.power_w) + self._tick(time_s, power_w)
+        return Taken([], self._tick(first.time_s, first.power_w) + self._tick(time_s, power_w))
 
-    def _gap(self, last_s: float, time_s: float, power_w: float) -> list[Step]:
+    def _gap(self, last_s: float, time_s: float, power_w: float) -> Taken:
         self.counts["resets"] += 1
         self._answers_changed = True
         heads = {voice.column: voice.head for network in self.networks for voice in network.voices}
@@ -110,22 +136,22 @@ class Home:
         for network in self.networks:
             network.reset()
         closing = [self._said(Tick(time_s, power_w), None, told, [])] if told else []
-        return closing + self._tick(time_s, power_w)
+        return Taken(closing, self._tick(time_s, power_w))
 
-    def _tick(self, time_s: float, power_w: float) -> list[Step]:
+    def _tick(self, time_s: float, power_w: float) -> list[Due]:
         interval_s = self._cadence.interval_s or 0.0
         if interval_s != self._shared_at_s:
             share_out(self.networks, self.trackers, interval_s)
             self._shared_at_s, self._answers_changed = interval_s, True
         speaking = [(number, network) for number, network in enumerate(self.networks) if network.voices]
-        due = [(tick, number) for number, network in speaking for tick in network.ticks(time_s, power_w, interval_s)]
+        due = [Due(tick, number) for number, network in speaking for tick in network.ticks(time_s, power_w, interval_s)]
         if len(speaking) > 1:
             due.sort()
-        return [self._step(tick, number) for tick, number in due]
+        return due
 
-    def _step(self, tick: Tick, number: int) -> Step:
+    def hear(self, tick: Tick, number: int, answer: Answer) -> Step:
+        """The second half of `read`: what follows from the answer of network `number` to a tick."""
         network = self.networks[number]
-        answer = network.step(tick)
         events, corrections = list[Event](), list[Correction]()
         for voice in network.voices:
             probability, watts = answer.probability[voice.row], answer.power_w[voice.row]

@@ -43,13 +43,13 @@ class RunningNetwork:
         self._power = np.zeros((1, 1), np.float32)
         self._recent_w: deque[float] = deque(maxlen=max(self.lag_ticks) + 1)
         self._clock = TickClock(self.model.period_s)
-        self._state = self._zeros()
+        self.state = self._zeros()
         self.stepped_s = 0.0
 
     def reset(self) -> None:
         """Forget: after a gap, or when another network spoke meanwhile."""
         self._clock = TickClock(self.model.period_s)
-        self._state = self._zeros()
+        self.state = self._zeros()
         self._recent_w.clear()
 
     def ticks(self, time_s: float, power_w: float, interval_s: float) -> list[Tick]:
@@ -61,11 +61,16 @@ class RunningNetwork:
     def step(self, tick: Tick) -> Answer:
         """Ask the network."""
         self._power[0, 0] = tick.power_w
-        probability, power_w, self._state = self._network.step(self._power, self._state)
+        probability, power_w, state = self._network.step(self._power, self.state)
+        return self.hear(tick, probability[0].tolist(), power_w[0].tolist(), state)
+
+    def hear(self, tick: Tick, probability: list[list[float]], power_w: list[list[float]], state: Floats) -> Answer:
+        """Take an answer, perhaps one asked for together with other homes': each [appliances][lags]; the state [1, state_size]."""
+        self.state = state
         elapsed_s = tick.time_s - self.stepped_s if self._recent_w else self.model.period_s
         self.stepped_s = tick.time_s
         self._recent_w.append(tick.power_w)
-        return Answer(probability[0].tolist(), power_w[0].tolist(), elapsed_s)
+        return Answer(probability, power_w, elapsed_s)
 
     def power_w_then(self, ticks_ago: int) -> float | None:
         """The mains power so many ticks ago; None before the last reset."""
@@ -80,12 +85,12 @@ class RunningNetwork:
 
     def save_state(self) -> dict[str, Any]:
         """What every tick changes, as JSON takes it."""
-        return {"state": b64encode(self._state.tobytes()).decode(), "recent_w": list(self._recent_w), "stepped_s": self.stepped_s}
+        return {"state": b64encode(self.state.tobytes()).decode(), "recent_w": list(self._recent_w), "stepped_s": self.stepped_s}
 
     def restore(self, clock: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         """Go on where both were saved."""
         carried = np.frombuffer(b64decode(state["state"]), np.float32)
-        self._state = carried.reshape(1, self.model.state_size).copy()
+        self.state = carried.reshape(1, self.model.state_size).copy()
         self._clock = TickClock.restore(clock)
         self._recent_w.extend(state["recent_w"])
         self.stepped_s = float(state["stepped_s"])
