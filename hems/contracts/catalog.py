@@ -20,6 +20,9 @@ CLIENT = "client"
 DEVICE = "device"
 """A meter that publishes by itself, or a Tasmota plug."""
 
+FLEET = "fleet"
+"""Whoever runs many homes, with a user at their cluster and none at a home's broker: `hems.contracts.fleet`."""
+
 _EACH = tuple(by(service, service=service) for service in SERVICES)
 _ANY_SERVICE = tuple(by(service) for service in SERVICES)
 _KEEPERS = ("recorder", "notifier", "dashboard")
@@ -53,7 +56,7 @@ RELAY_SET_BY = Topic(
     "relay/{relay}/set/{source}", RelayCommand, "Switch a relay, from one service: the topic is the proof of its source.",
     said_by=(
         by("bridge_adafruit", source="adafruit"), by("bridge_adafruit", source="webhook"), by("notifier", source="sms"),
-        by("load_manager", source="load_manager"), by("dashboard", source="dashboard"),
+        by("load_manager", source="load_manager"), by("dashboard", source="dashboard"), by(FLEET, source="fleet"),
     ),
     read_by=("actuator",),
 )  # fmt: skip
@@ -92,7 +95,7 @@ HISTORY_RESULT = Topic(
 )  # fmt: skip
 DEMAND_EVENT = Topic(
     "demand/event", DemandEvent, "Somebody asks for less for a while.",
-    said_by=(by("bridge_adafruit"), by("dashboard"), by(CLIENT)), read_by=("load_manager", "recorder", "notifier", "dashboard"),
+    said_by=(by("bridge_adafruit"), by("dashboard"), by(CLIENT), by(FLEET)), read_by=("load_manager", "recorder", "notifier", "dashboard"),
 )  # fmt: skip
 DEMAND_OVERRIDE = Topic(
     "demand/override", DemandOverride, "A person opts out of an event, or for one relay.",

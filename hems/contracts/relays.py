@@ -7,7 +7,7 @@ from pydantic import Field
 from hems.contracts.payload import Identifier, LongText, MalformedPayload, MessageId, Moment, Payload, Seconds
 
 Level = Literal["ON", "OFF"]
-Source = Literal["local", "adafruit", "webhook", "sms", "load_manager", "dashboard"]
+Source = Literal["local", "adafruit", "webhook", "sms", "load_manager", "dashboard", "fleet"]
 
 _BARE: dict[bytes, Level] = {b"ON": "ON", b"OFF": "OFF", b"1": "ON", b"0": "OFF"}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from hems.contracts.relays import RelayCommand, Source
-from services.actuator.domain.rules import RelayRules
+from services.actuator.domain.rules import FLEET, RelayRules
 
 FUTURE = timedelta(seconds=5)
 STALE = timedelta(minutes=2)
@@ -51,6 +51,8 @@ def refusal(request: Request, rules: RelayRules, now: Instant) -> str | None:
         return f"{request.source} may not switch this relay; it is not in its 'allow' list"
     if request.retained:
         return "retained: a command is for now; publish it without the retain flag, and clear the retained one"
+    if request.source == FLEET and request.command.expires_at is None:
+        return "a command from the fleet's cluster may be old when it comes: it must be JSON with expires_at"
     return _untimely(request.command, now)
 
 

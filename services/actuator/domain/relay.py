@@ -9,7 +9,7 @@ from typing import Any
 from hems.contracts.relays import Level, Source
 from services.actuator.domain.admission import Instant, Request, refusal
 from services.actuator.domain.memory import Memory, RecentIds
-from services.actuator.domain.rules import HOUR_S, LOAD_MANAGER, RelayRules, opposite
+from services.actuator.domain.rules import BY_THEMSELVES, HOUR_S, RelayRules, opposite
 
 _LOCAL: Source = "local"
 
@@ -218,7 +218,7 @@ class Relay:
         return None
 
     def _outranked(self, source: Source, now_s: float) -> str | None:
-        if source == LOAD_MANAGER and now_s < self._person_until_s:
+        if source in BY_THEMSELVES and now_s < self._person_until_s:
             return f"a person's command goes first, for {math.ceil(self._person_until_s - now_s)} s"
         return None
 
@@ -234,7 +234,7 @@ class Relay:
         self.hold, self.target = Hold(request.source, now_s, until_s), wanted
         if until_s is None:
             self._last_unleased = wanted
-        if request.source != LOAD_MANAGER:
+        if request.source not in BY_THEMSELVES:
             self._person_until_s = now_s + self.rules.person_holds_s if until_s is None else until_s
         self._note_issued(request, now)
         slot = None if command.id is None else self._ids.add(command.id)

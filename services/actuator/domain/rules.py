@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from hems.contracts.relays import Level, Source
 
 LOAD_MANAGER: Source = "load_manager"
-"""The only source that acts by itself; every other one carries a person's wish, which goes first."""
+"""It acts by itself; a person's wish goes first."""
+
+FLEET: Source = "fleet"
+"""Whoever runs many homes, through the bridge to their cluster: it acts by itself, too, and its commands may come late."""
+
+BY_THEMSELVES = frozenset({LOAD_MANAGER, FLEET})
+"""Every other source carries a person's wish."""
 
 CONTROLLERS: dict[str, tuple[Source, ...]] = {
     "load_manager": ("load_manager",),

@@ -16,7 +16,7 @@ from tests.support.paho_client import PahoClient, connected
 
 PROTOCOLS = (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311)
 NOT_AUTHORIZED = 0x87
-VALUES = {"service": SERVICES, "source": ("adafruit", "webhook", "sms", "load_manager", "dashboard", "local")}
+VALUES = {"service": SERVICES, "source": ("adafruit", "webhook", "sms", "load_manager", "dashboard", "fleet", "local")}
 
 
 def instances(home: str) -> Iterator[tuple[Topic[Any], Mapping[str, str], str]]:

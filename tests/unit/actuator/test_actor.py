@@ -84,6 +84,28 @@ async def test_a_command_that_was_retained_before_the_start_is_refused(tmp_path:
         assert [result.accepted for result in _results(stage)] == [False]
 
 
+@pytest.mark.parametrize(
+    ("payload", "accepted", "words"),
+    [
+        (b"ON", False, "JSON with expires_at"),
+        (b'{"state": "ON", "id": "a"}', False, "JSON with expires_at"),
+        (b'{"state": "ON", "id": "a", "issued_at": "2025-01-06T07:00:00Z"}', False, "JSON with expires_at"),
+        (b'{"state": "ON", "id": "a", "expires_at": "2025-01-06T06:59:59Z"}', False, "expired 1 s ago"),
+        (b'{"state": "ON", "id": "a", "expires_at": "2025-01-06T07:00:30Z"}', True, ""),
+    ],
+)
+async def test_what_comes_from_a_cluster_switches_only_with_an_expiry(tmp_path: Path, payload: bytes, accepted: bool, words: str) -> None:
+    """The way from a cluster of many homes may be long: a bare word would still switch hours later."""
+    relays = {"bulb": {"allow": ["local", "fleet"]}}
+    clock = ManualClock()
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context, relays=relays), tmp_path, clock=clock) as stage:
+        await stage.tell(RELAY_SET_BY, payload, relay="bulb", source="fleet")
+        (result,) = _results(stage)
+        assert (result.source, result.accepted) == ("fleet", accepted)
+        assert words in (result.reason or "")
+    assert (("bulb", "switched", "ON") in _log(tmp_path)) == accepted
+
+
 async def test_sources_are_known_by_their_topics(tmp_path: Path) -> None:
     """A source that is not allowed, one that does not exist, and a relay that does not exist are refused."""
     clock = ManualClock()
