@@ -56,8 +56,10 @@ class Input(Generic[P]):
         durable: the broker queues while the service is away; otherwise only what is said meanwhile counts.
         fixed: topic parameters to narrow the subscription.
         malformed: told of what breaks the contract (topic parameters, reason), besides the count and the log.
-        together: up to twenty handlers wait at once, so that one commit can serve them all. They begin in the order in
-            which the messages came, and are acknowledged in that order.
+        together: as many handlers as the session's window wait at once, so that one commit can serve them all. They begin
+            in the order in which the messages came, and are acknowledged in that order.
+        in_turn: where False, each is acknowledged when it returns, so that one that waits holds no other up. MQTT asks for
+            the order; brokers don't.
         as_published: a message that its publisher asked to retain says so also when it comes live (on MQTT 5).
     """
 
@@ -67,6 +69,7 @@ class Input(Generic[P]):
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
     malformed: Callable[[Mapping[str, str], str], Awaitable[None]] | None = None
     together: bool = False
+    in_turn: bool = True
     as_published: bool = False
 
 

@@ -23,9 +23,6 @@ stamina.instrumentation.set_on_retry_hooks([])  # FaultLog says it, and less oft
 _SHORT_S = 1.0
 _MALFORMED_SPELL_S = 60.0
 
-_MOST_TOGETHER = 20
-"""As many as the broker hands out unacknowledged."""
-
 _Handler = tuple[Input[Any], Mapping[str, str]]
 WhileConnected = Callable[[Bus], Coroutine[Any, Any, None]]
 """Work that goes on until it is cancelled with its connection."""
@@ -124,7 +121,7 @@ class Connection:
             tasks.create_task(work(bus))
 
     async def _take_all(self, bus: Bus, tasks: asyncio.TaskGroup) -> None:
-        room = asyncio.Semaphore(_MOST_TOGETHER)
+        room = asyncio.Semaphore(self._session.window)  # as many as the broker hands out unacknowledged
         before: asyncio.Task[None] | None = None
         async for delivery in bus.deliveries():
             handlers = self._handlers(delivery)
@@ -135,7 +132,8 @@ class Connection:
                 before = None
             else:
                 await room.acquire()
-                before = tasks.create_task(self._dispatch(delivery, handlers, before))
+                in_turn = all(entry.in_turn for entry, _ in handlers)
+                before = tasks.create_task(self._dispatch(delivery, handlers, before if in_turn else None))
                 before.add_done_callback(lambda _: room.release())
 
     async def _dispatch(self, delivery: Delivery, handlers: "Sequence[_Handler]", before: "asyncio.Task[None] | None") -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -13,14 +13,14 @@ import structlog
 from hems.actor.bus import Input, Received, TryAgain
 from hems.actor.context import Context
 from hems.actor.logs import FaultLog, Log
-from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState, event_id
+from hems.contracts.appliances import ApplianceLabel
 from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, MAINS
 from hems.contracts.mains import Mains
 from hems.contracts.topic import Topic
 from services.disaggregator.domain.home import Home, Step
 from services.disaggregator.domain.network import Network
 from services.disaggregator.domain.saying import Sayer
-from services.disaggregator.domain.tracking import Event
+from services.disaggregator.domain.telling import event_message, moment, state_message
 from services.disaggregator.settings import DisaggregatorSettings
 
 HISTORY_AFTER = timedelta(seconds=120)
@@ -125,47 +125,23 @@ class Disaggregator:
                 for key, value in saved.items():
                     transaction.put(key, value)
                 for event in events:
-                    said = self._event(event, arrived_at)
+                    said = event_message(self._context.root.home, event, arrived_at)
                     transaction.accept(APPLIANCE_EVENT, said, message_id=said.id, appliance=event.appliance)
         except TryAgain:
             self._home = None  # what is remembered went ahead of what is kept
             raise
         self._context.health.work("events", len(events))
 
-    def _event(self, event: Event, arrived_at: datetime) -> ApplianceEvent:
-        at = _moment(event.at_s)
-        return ApplianceEvent(
-            id=event_id(self._context.root.home, event.appliance, event.kind, at),
-            kind=event.kind,
-            at=at,
-            announced_at=max(arrived_at, _moment(event.announced_s)),
-            confidence=event.confidence,
-            duration_s=event.duration_s,
-            energy_kwh=event.energy_kwh,
-        )
-
     async def _say(self, home: Home, step: Step) -> None:
         due = self._sayer.due(home.appliances, step.time_s)
-        states = [
-            (
-                appliance.appliance,
-                ApplianceState(
-                    observed_at=_moment(step.time_s),
-                    running=appliance.running,
-                    power_w=appliance.power_w,
-                    confidence=appliance.confidence,
-                    since=None if appliance.since_s is None else _moment(appliance.since_s),
-                ),
-            )
-            for appliance in due
-        ]
+        states = [(appliance.appliance, state_message(appliance, step.time_s)) for appliance in due]
         await asyncio.gather(*(self._context.say(APPLIANCE, state, appliance=name) for name, state in states))
 
     def _home_at(self, now: datetime) -> Home:
         """The home as it was left; anew where it was left in the future, which no reading would reach."""
         home = self._home or self._restored()
-        if home.reading_s is not None and _moment(home.reading_s) - now > CLOCKS_DIFFER_BY:
-            self._log.warning("the kept state lies in the future; it begins anew", left_at=_moment(home.reading_s).isoformat())
+        if home.reading_s is not None and moment(home.reading_s) - now > CLOCKS_DIFFER_BY:
+            self._log.warning("the kept state lies in the future; it begins anew", left_at=moment(home.reading_s).isoformat())
             home = Home(self._networks)
         self._home = home
         return home
@@ -188,7 +164,3 @@ class Disaggregator:
             with self._context.store.transaction() as transaction:
                 transaction.put("labels", json.dumps([*kept, label][-MOST_LABELS:]).encode())
             self._context.health.work("labels")
-
-
-def _moment(time_s: float) -> datetime:
-    return datetime.fromtimestamp(time_s, UTC)

@@ -82,6 +82,11 @@ class Home:
         """Every appliance that is spoken of, in the order of `Step.probability`."""
         return [*self.trackers, self.unknown_heater]
 
+    @property
+    def interval_s(self) -> float | None:
+        """How far the meter's readings are apart, once two of them have told."""
+        return self._cadence.interval_s
+
     def read(self, time_s: float, power_w: float) -> list[Step]:
         """One reading, seconds since 1970 and W: what the ticks that it completes say.
 

@@ -19,6 +19,9 @@ class _Said(NamedTuple):
     time_s: float
 
 
+_IDLE = _Said(running=False, power_w=0.0, time_s=0.0)
+
+
 class Sayer:
     """Remembers what was said last of each appliance."""
 
@@ -32,8 +35,16 @@ class Sayer:
             self._said[appliance.appliance] = _Said(appliance.running, appliance.power_w, time_s)
         return due
 
+    def recall(self, appliances: Sequence[Appliance], time_s: float) -> None:
+        """Take it that these were said so at that time: for a home that goes on where it was left."""
+        for appliance in appliances:
+            self._said[appliance.appliance] = _Said(appliance.running, appliance.power_w, time_s)
+
+    def has_changed(self, appliance: Appliance) -> bool:
+        """Whether it started, stopped, or draws clearly more or less than was said last; true of what was never said and runs."""
+        said = self._said.get(appliance.appliance, _IDLE)
+        return said.running != appliance.running or abs(appliance.power_w - said.power_w) > max(_WORTH_W, _WORTH_SHARE * said.power_w)
+
     def _is_due(self, appliance: Appliance, time_s: float) -> bool:
         said = self._said.get(appliance.appliance)
-        if said is None or said.running != appliance.running or not 0 <= time_s - said.time_s < SAY_EVERY_S:
-            return True
-        return abs(appliance.power_w - said.power_w) > max(_WORTH_W, _WORTH_SHARE * said.power_w)
+        return said is None or not 0 <= time_s - said.time_s < SAY_EVERY_S or self.has_changed(appliance)
