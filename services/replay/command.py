@@ -15,6 +15,7 @@ from hems.actor.clock import Clock, SimulatedClock, WallClock
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.logs import configure_logs
 from hems.actor.settings import ClockSettings
+from services.replay.domain.averaging import averaged
 from services.replay.domain.lines import Assumptions
 from services.replay.domain.raw import read_chunks
 from services.replay.domain.recording import Recording, Schedule, UnusableRecording
@@ -146,22 +147,25 @@ async def _until_stopped(playing: Any) -> None:
 @click.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", type=_path)
-@click.option("--name", "names", multiple=True, metavar="COLUMN=APPLIANCE", help="For REFIT: what a column is, as Appliance8=kettle.")
-def convert(source: Path, target: Path, names: tuple[str, ...]) -> None:
+@click.option("--name", "names", multiple=True, metavar="COLUMN=APPLIANCE", help="What a column or channel is, as Appliance8=kettle.")
+@click.option("--every", type=click.IntRange(1, 300), metavar="SECONDS", help="Means of so many seconds, instead of every reading.")
+def convert(source: Path, target: Path, names: tuple[str, ...], every: int | None) -> None:
     """Make a recording out of a published data set's own files.
 
-    SOURCE is a REFIT file (CLEAN_House2.csv) or a house's folder of UK-DALE (house_1); TARGET the Parquet file to write.
+    SOURCE is a REFIT file (CLEAN_House2.csv) or a house's folder of UK-DALE or of REDD's low_freq (house_1); TARGET the Parquet file to
+    write.
 
-    Example: hems convert CLEAN_House2.csv house2.parquet --name Appliance8=kettle
+    Example: hems convert CLEAN_House2.csv refit_house2_30s.parquet --name Appliance8=kettle --every 30
     """
-    from services.replay.original_files import read_refit, read_uk_dale
+    from services.replay.original_files import read_house, read_refit
     from services.replay.parquet_file import write_recording
 
     if any("=" not in name for name in names):
         raise click.BadParameter("give each name as COLUMN=APPLIANCE, such as Appliance8=kettle")
     appliances = dict(name.split("=", 1) for name in names)
     try:
-        home = read_uk_dale(source) if source.is_dir() else read_refit(source, appliances)
+        home = read_house(source, appliances) if source.is_dir() else read_refit(source, appliances)
+        home = averaged(home, every) if every else home
         write_recording(target, home)
     except (UnusableRecording, OSError) as error:
         raise click.ClickException(str(error)) from None

@@ -1,4 +1,4 @@
-"""The files that UK-DALE and REFIT are published as, read into recordings. Nothing is resampled or filled in."""
+"""The files that UK-DALE, REFIT and REDD are published as, read into recordings. Nothing is resampled or filled in."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +15,9 @@ _arrow: Any = pa
 _csv: Any = pacsv
 _LONGEST_AGE_US = 60_000_000
 """A UK-DALE channel's value stands for the mains reading that follows within a minute; plugs answer when they can."""
+
+_WHOLE = ("aggregate", "mains")
+_SPELLINGS = {"dish_washer": "dishwasher", "dishwaser": "dishwasher", "refrigerator": "fridge", "fridge_freezer": "fridge"}
 
 Times = npt.NDArray[np.int64]
 Watts = npt.NDArray[np.float32]
@@ -40,31 +43,51 @@ def read_refit(path: Path, appliances: Mapping[str, str]) -> Recording:
     return Recording(at_us[order], _column(table, "Aggregate")[order], named)
 
 
-def read_uk_dale(house: Path) -> Recording:
-    """A house's folder of UK-DALE: `labels.dat`, `channel_<n>.dat` (seconds, watts), and `mains.dat` where it was measured.
+def read_house(house: Path, names: Mapping[str, str]) -> Recording:
+    """A house's folder of UK-DALE or of REDD's `low_freq`: `labels.dat`, and `channel_<n>.dat` (seconds, watts) for each label.
 
-    `mains.dat` (seconds, active W, apparent VA, volts) goes before the channel that is labelled `aggregate`.
+    The home is UK-DALE's `mains.dat` (seconds, active W, apparent VA, volts) where it was measured, else the channel that is labelled
+    `aggregate`, or REDD's channels `mains`, one for each half of an American supply. Channels of one label are one appliance.
+
+    Args:
+        house: the folder.
+        names: what to call which label, such as `{"washer_dryer": "washing_machine"}`; common spellings are mended without.
 
     Raises:
         UnusableRecording: a file is missing or malformed.
     """
-    labels = _labels(house / "labels.dat")
-    aggregate = next((channel for channel, label in labels.items() if label == "aggregate"), None)
-    mains = house / "mains.dat" if (house / "mains.dat").exists() else house / f"channel_{aggregate}.dat"
-    if aggregate is None and mains.name != "mains.dat":
-        raise UnusableRecording(f"{house} has neither mains.dat nor a channel with the label 'aggregate'")
-    at_us, mains_w = _channel(mains)
-    others = {label: channel for channel, label in labels.items() if channel != aggregate}
-    appliances = {label: _held(at_us, *_channel(house / f"channel_{channel}.dat")) for label, channel in others.items()}
+    channels = _labels(house / "labels.dat")
+    absent = [name for name in names if name not in channels]
+    if absent:
+        raise UnusableRecording(f"{house} has no channel labelled {absent[0]}; it has {', '.join(channels)}")
+    whole = [house / "mains.dat"] if (house / "mains.dat").exists() else [path for name in _WHOLE for path in channels.get(name, [])]
+    if not whole:
+        raise UnusableRecording(f"{house} has neither mains.dat nor a channel with the label 'aggregate' or 'mains'")
+    at_us, mains_w = _channel(whole[0])
+    mains_w = mains_w + _together(at_us, whole[1:])
+    known = {label: paths for label, paths in channels.items() if label not in _WHOLE}
+    appliances = {{**_SPELLINGS, **names}.get(label, label): _together(at_us, paths) for label, paths in known.items()}
     return Recording(at_us, mains_w, appliances)
 
 
-def _labels(path: Path) -> dict[str, str]:
+def _labels(path: Path) -> dict[str, list[Path]]:
+    """The channels of each label, in the file's order."""
+    channels: dict[str, list[Path]] = {}
     try:
-        pairs = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return {channel: label.strip().replace(" ", "_") for channel, label in pairs}
+        for line in filter(str.strip, path.read_text(encoding="utf-8").splitlines()):
+            channel, label = line.split(maxsplit=1)
+            channels.setdefault(label.strip().replace(" ", "_"), []).append(path.parent / f"channel_{channel}.dat")
     except (OSError, ValueError) as error:
         raise UnusableRecording(f"{path} can't be read: {error}; give the house's folder, such as ukdale/house_1") from None
+    return channels
+
+
+def _together(at_us: Times, paths: list[Path]) -> Watts:
+    """The sum of what the channels say at each time; NaN where one of them says nothing."""
+    total = np.zeros(len(at_us), np.float32)
+    for path in paths:
+        total += _held(at_us, *_channel(path))
+    return total
 
 
 def _channel(path: Path) -> tuple[Times, Watts]:

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from services.replay.command import DEMO, convert, replay
+from services.replay.domain.averaging import averaged
 from services.replay.domain.recording import Recording, UnusableRecording
-from services.replay.original_files import read_refit, read_uk_dale
+from services.replay.original_files import read_house, read_refit
 from services.replay.parquet_file import read_recording, write_recording
 from services.supervisor.plan import DEMO_CONFIGURATION
 
@@ -67,7 +68,7 @@ def test_a_refit_column_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_uk_dale_house(tmp_path: Path) -> None:
     """The aggregate with each appliance's newest value; one older than a minute is a gap."""
-    home = read_uk_dale(uk_dale(tmp_path, mains=False))
+    home = read_house(uk_dale(tmp_path, mains=False), {})
     assert home.mains_w.tolist() == [599, 582, 600]
     assert home.appliances_w["kettle"].tolist() == [0, 2_400, 2_400]
     np.testing.assert_array_equal(home.appliances_w["washing_machine"], np.array([np.nan, np.nan, 7], np.float32))
@@ -75,7 +76,7 @@ def test_a_uk_dale_house(tmp_path: Path) -> None:
 
 def test_a_uk_dale_house_whose_mains_were_measured(tmp_path: Path) -> None:
     """Active power goes before the clamp's apparent power."""
-    home = read_uk_dale(uk_dale(tmp_path, mains=True))
+    home = read_house(uk_dale(tmp_path, mains=True), {})
     assert home.mains_w.tolist() == [590.25, 591.0]
     assert home.first == datetime(2012, 11, 9, 22, 28, 15, 500_000, tzinfo=UTC)
 
@@ -84,7 +85,53 @@ def test_a_uk_dale_house_without_an_aggregate_is_refused(tmp_path: Path) -> None
     """There is nothing to play."""
     (tmp_path / "labels.dat").write_text("2 kettle\n")
     with pytest.raises(UnusableRecording, match="aggregate"):
-        read_uk_dale(tmp_path)
+        read_house(tmp_path, {})
+
+
+def redd(folder: Path) -> Path:
+    """A house of REDD's low_freq: two halves of the supply at 1 s, appliances at about 3 s, one of them on two channels."""
+    labels = ("1 mains", "2 mains", "3 refrigerator", "4 washer_dryer", "5 washer_dryer", "6 dishwaser")
+    (folder / "labels.dat").write_text("\n".join(labels) + "\n")
+    seconds = range(1303132929, 1303132935)
+    halves = ("222.20", "223.17", "221.90", "222.00", "222.31", "222.40"), ("118.83", "119.19", "118.92", "119.00", "119.10", "119.20")
+    for channel, watts in zip((1, 2), halves, strict=True):
+        (folder / f"channel_{channel}.dat").write_text("".join(f"{at} {each}\n" for at, each in zip(seconds, watts, strict=True)))
+    for channel, watt in ((3, "6.00"), (4, "40.00"), (5, "2.00"), (6, "0.00")):
+        (folder / f"channel_{channel}.dat").write_text(f"1303132929 {watt}\n1303132933 {watt}\n")
+    return folder
+
+
+def test_a_redd_house(tmp_path: Path) -> None:
+    """Both halves of the supply are one home, channels of one label one appliance, and spellings are mended."""
+    home = read_house(redd(tmp_path), {"washer_dryer": "washing_machine"})
+    np.testing.assert_allclose(home.mains_w[:2], [341.03, 342.36], rtol=1e-5)
+    assert {name: watts.tolist() for name, watts in home.appliances_w.items()} == {
+        "fridge": [6.0] * 6,
+        "washing_machine": [42.0] * 6,
+        "dishwasher": [0.0] * 6,
+    }
+
+
+def test_a_label_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """With those that are."""
+    with pytest.raises(UnusableRecording, match=r"no channel labelled oven.*refrigerator"):
+        read_house(redd(tmp_path), {"oven": "heater"})
+
+
+def test_means_know_nothing_of_what_comes_after_them() -> None:
+    """A row stands at the end of its interval; an interval without readings is a gap."""
+    seconds, watts = np.array([1, 15, 30, 31, 95]), np.array([100, 200, 300, 50, 70], np.float32)
+    home = averaged(Recording(seconds * 1_000_000, watts, {"kettle": np.array([0, 0, 90, np.nan, 7], np.float32)}), 30)
+    assert (home.at_us // 1_000_000).tolist() == [30, 60, 90, 120]
+    np.testing.assert_array_equal(home.mains_w, np.array([200, 50, np.nan, 70], np.float32))
+    np.testing.assert_array_equal(home.appliances_w["kettle"], np.array([30, np.nan, np.nan, 7], np.float32))
+
+
+def test_convert_makes_means(tmp_path: Path) -> None:
+    """As models take them."""
+    outcome = CliRunner().invoke(convert, [str(redd(tmp_path)), str(tmp_path / "home.parquet"), "--every", "3"])
+    assert outcome.exit_code == 0, outcome.output
+    assert np.diff(read_recording(tmp_path / "home.parquet").at_us).tolist() == [3_000_000] * 2
 
 
 def test_convert_makes_a_file_that_replay_reads(tmp_path: Path) -> None:
