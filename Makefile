@@ -5,7 +5,7 @@ PREPARE = @PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m scripts.environment
 ENV = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-postgres test-browser test-containers chaos audit sbom check format generate lock train bench bench-accuracy clean
+.PHONY: help setup run test test-long test-postgres test-fleet test-browser test-containers chaos audit sbom check format generate lock train bench bench-accuracy clean
 
 help: ## Say what there is
 	@echo "make TARGET, on a computer with Python 3.11 or later; the rest is brought. TARGET is one of:"
@@ -31,6 +31,12 @@ test-postgres: ## Run the history's tests on a real PostgreSQL, brought where mi
 	$(PREPARE) dev
 	@$(PYTHON) -m scripts.postgres
 	@HEMS_TEST_POSTGRES=1 exec $(ENV)/python -m pytest tests/postgres $(ARGS)
+
+test-fleet: ## Run the tests of many homes on a real cluster of NATS servers; ARGS="-m long" for the great one
+	$(PREPARE) dev
+	@$(PYTHON) -m scripts.nats
+	@$(PYTHON) -m scripts.postgres
+	@HEMS_TEST_FLEET=1 exec $(ENV)/python -m pytest tests/fleet $(ARGS)
 
 test-browser: ## Look at the page in a real browser, at three sizes; screenshots go to .cache/screenshots
 	$(PREPARE) dev

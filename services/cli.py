@@ -14,6 +14,7 @@ _COMMANDS = {
     "up": ("services.supervisor.command:up", "Start the broker and all services."),
     "watch": ("services.watch.command:watch", "Show the home in the terminal, live."),
     "prepare": ("services.supervisor.prepare_command:prepare", "Make passwords and certificates for containers."),
+    "fleet": ("services.fleet.command:fleet", "Make access lists and bridges for many homes on one cluster."),
     "install-service": ("services.supervisor.install_command:install_service", "Let systemd start hems with the computer."),
     "check-config": ("services.check_config:check_config", "Name every mistake in hems.yaml."),
     "audit": ("services.actuator.command:audit", "Show who switched what, and what was refused."),

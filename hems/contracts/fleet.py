@@ -104,7 +104,7 @@ def central_reads(user: str) -> Iterator[str]:
     """The MQTT topic filters that a central service, or the fleet's own programs, may hear, of all homes."""
     yield PARTITIONED_MAINS.filter(Root("+"))
     if user == FLEET:
-        yield "hems/#"
+        yield from ("hems", "hems/#")  # MQTT's `#` stands for the level above it, too
     yield from (name for name in may_read(user, Root("+")) if name.startswith("hems/") and name != MAINS.filter(Root("+")))
 
 

@@ -1,0 +1,1 @@
+"""What a cluster for many homes, and each home that joins it, is given."""
