@@ -4,9 +4,9 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import structlog
 
@@ -18,27 +18,14 @@ from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, 
 from hems.contracts.mains import Mains
 from hems.contracts.topic import Topic
 from services.disaggregator.domain.home import Home, Step
-from services.disaggregator.domain.network import Network
+from services.disaggregator.domain.network import LoadModels, Network
 from services.disaggregator.domain.saying import Sayer
 from services.disaggregator.domain.telling import event_message, moment, state_message
+from services.disaggregator.domain.timeliness import CLOCKS_DIFFER_BY, history_after
 from services.disaggregator.settings import DisaggregatorSettings
 
-HISTORY_AFTER = timedelta(seconds=120)
-"""Readings that arrive later are history: events come of them, and no state that holds now."""
-REAL_DELAY = timedelta(seconds=10)
-"""What a busy computer may need to pass a reading on. On a fast clock this is the longer of the two."""
-CLOCKS_DIFFER_BY = timedelta(seconds=120)
-"""Readings from further ahead come of a clock that is wrong, and would make all that follows late."""
 MOST_LABELS = 2_000
 _LOOK_EVERY_S = 30.0
-
-
-class LoadModels(Protocol):
-    """Opens model folders."""
-
-    def __call__(self, names: Sequence[str], /) -> tuple[Sequence[Network], Sequence[Exception]]:
-        """The networks that can be used, and why the others can't."""
-        ...
 
 
 class Disaggregator:
@@ -52,7 +39,7 @@ class Disaggregator:
         self._home: Home | None = None
         self._sayer = Sayer()
         self._silent_since = context.clock.now()
-        self._history_after = max(HISTORY_AFTER, REAL_DELAY * context.clock.rate)
+        self._history_after = history_after(context.clock.rate)
         self._log: Log = structlog.get_logger()
         self._future = FaultLog(self._log, "a reading from the future", every=100)
 

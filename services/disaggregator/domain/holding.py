@@ -32,6 +32,10 @@ class HoldBack(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def holds(self, home: str) -> bool:
+        """Whether a reading of this home waits."""
+        return home in self._held
+
     def put(self, home: str, time_s: float, item: T, now_s: float) -> None:
         """Take a reading. `now_s` is a clock that never jumps, as in `ready`."""
         self._arrivals += 1

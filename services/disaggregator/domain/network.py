@@ -1,5 +1,6 @@
 """What a model says of itself, and the one step that the domain asks of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,4 +75,12 @@ class Network(Protocol):
         Returns:
             probability [homes, appliances, lags], watts while running [homes, appliances, lags], the next state.
         """
+        ...
+
+
+class LoadModels(Protocol):
+    """Opens model folders."""
+
+    def __call__(self, names: Sequence[str], /) -> tuple[Sequence[Network], Sequence[Exception]]:
+        """The networks that can be used, and why the others can't."""
         ...

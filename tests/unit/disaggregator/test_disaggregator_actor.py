@@ -18,8 +18,8 @@ from hems.contracts.mains import Mains
 from hems.testing.clocks import START, ManualClock
 from hems.testing.harness import Stage, on_stage
 from hems.testing.memory_bus import MemoryBroker
-from services.disaggregator.actor import Disaggregator, LoadModels
-from services.disaggregator.domain.network import Network
+from services.disaggregator.actor import Disaggregator
+from services.disaggregator.domain.network import LoadModels, Network
 from services.disaggregator.settings import DisaggregatorSettings
 from tests.support.networks import kettle
 
