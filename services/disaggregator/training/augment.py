@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from services.disaggregator.training.activations import Flags, activations, cut, rule_of, running, runs
+from services.disaggregator.training.courses import add_heater, add_wandering, crop_prelude, halved, stretch, warped
 from services.disaggregator.training.packs import Floats, Recording
 
 
@@ -14,7 +14,8 @@ class Variation:
     """How one appliance's own sequences are varied; they count for that appliance only.
 
     `share` of all sequences are drawn for it: round one of its starts, its own runs taken out in `remove_share` of
-    them, runs of any home put in in `insert_share`, with their highest power drawn from `peak_w`.
+    them, runs of any home put in in `insert_share`, with their highest power drawn from `peak_w`; parts of such a run
+    are made slower or faster by up to `warp`.
     """
 
     share: float = 0.1
@@ -24,12 +25,14 @@ class Variation:
     stretch: tuple[float, float] = (1.0, 1.0)
     peak_w: tuple[float, float] | None = None
     crop_share: float = 0.0
+    warp: float = 1.0
 
 
 @dataclass(frozen=True)
 class Mixture:
     """What an epoch is made of; sequences that no appliance's own variation claims are real mains and count for all.
 
+    `heater_share` of them get a heater that no one labelled, `wandering_share` a load without steps.
     `distractors` are other appliances whose runs are put in as well, without being said. `slow_share` of the sequences
     come from a meter that is half as fast as the clock. In `swap_share` of them a single appliance that runs all day (a
     fridge) gives way to another home's or time's, its time stretched and its power scaled.
@@ -40,6 +43,7 @@ class Mixture:
     mains_power: tuple[float, float] = (0.9, 1.1)
     base_w: float = 150.0
     heater_share: float = 0.2
+    wandering_share: float = 0.0
     distractors: tuple[tuple[str, Variation], ...] = ()
     distract_share: float = 0.0
     slow_share: float = 0.0
@@ -106,7 +110,7 @@ def shown_share(mains_w: Floats, power_w: Floats, spans: list[tuple[int, int]], 
 
 
 class Sequences:
-    """Draws sequences of `length` samples from several homes; `only` limits which appliances a pack's truth counts for."""
+    """Draws sequences of `length` samples from several homes."""
 
     def __init__(
         self,
@@ -116,15 +120,10 @@ class Sequences:
         mixture: Mixture,
         length: int,
         random: np.random.Generator,
-        only: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.homes = [home_of(recording, appliances) for recording in recordings]
-        for home, recording in zip(self.homes, recordings, strict=True):
-            for index, name in enumerate(appliances):
-                if name not in (only or {}).get(recording.pack, appliances):
-                    home.known[index] = False
-        self.library = [_library([*recordings, *templates], name, only or {}) for name in appliances]
-        self.distractors = [(name, _library([*recordings, *templates], name, {})) for name, _ in mixture.distractors]
+        self.library = [_library([*recordings, *templates], name) for name in appliances]
+        self.distractors = [(name, _library([*recordings, *templates], name)) for name, _ in mixture.distractors]
         self.appliances, self.mixture, self.length, self.random = appliances, mixture, length, random
         self.period_s = recordings[0].period_s
         sizes = np.array([home.known.sum() for home in self.homes], np.float64)
@@ -157,6 +156,8 @@ class Sequences:
             self._distract(mains)
         if self.random.random() < self.mixture.heater_share:
             add_heater(mains, self.random, self.period_s)
+        if self.random.random() < self.mixture.wandering_share:
+            add_wandering(mains, self.random, self.period_s)
         factor = np.float32(self.random.uniform(*self.mixture.mains_power))
         base = self.random.uniform(0, self.mixture.base_w) if self.random.random() < 0.3 else 0.0
         if self.random.random() < self.mixture.slow_share:
@@ -248,51 +249,14 @@ class Sequences:
         if self.random.random() < variation.crop_share:
             piece = crop_prelude(piece, float(self.random.random()))
         piece = stretch(piece, float(np.exp(self.random.uniform(*np.log(variation.stretch)))))
+        if variation.warp > 1:
+            piece = warped(piece, variation.warp, self.random)
         if variation.peak_w:
             piece = piece * np.float32(np.clip(self.random.uniform(*variation.peak_w) / piece.max(), 0.4, 2.5))
         least = rule_of(name, self.period_s).on_above_w + 1
         return np.maximum(piece, np.float32(least) * (piece > least / 2))
 
 
-def _library(recordings: list[Recording], name: str, only: dict[str, tuple[str, ...]]) -> list[list[Floats]]:
-    known = [recording for recording in recordings if name in recording.truth_w and name in only.get(recording.pack, (name,))]
+def _library(recordings: list[Recording], name: str) -> list[list[Floats]]:
+    known = [recording for recording in recordings if name in recording.truth_w]
     return [pieces for pieces in (cut(recording, name) for recording in known) if pieces]
-
-
-def add_heater(mains: Floats, random: np.random.Generator, period_s: float) -> None:
-    """Put in a heater that no one labelled: a shower, an oven, an iron; never what a kettle or a microwave looks like."""
-    power = float(np.exp(random.uniform(np.log(600), np.log(9500))))
-    minutes = float(np.exp(random.uniform(np.log(3.0), np.log(40.0))))
-    if 1700 < power < 3300:
-        minutes = max(minutes, 8.0)
-    minutes = max(minutes, 15.0) if power < 1700 else minutes
-    cycle_s, duty = random.uniform(60, 600), random.uniform(0.3, 1.0)
-    start, size = int(random.integers(len(mains))), int(minutes * 60 / period_s) + 1
-    phase = (np.arange(size) * period_s) % cycle_s < duty * cycle_s if random.random() < 0.4 and power < 3300 else np.ones(size, bool)
-    end = min(len(mains), start + size)
-    mains[start:end] += np.float32(power) * phase[: end - start]
-
-
-def halved(values: Floats) -> Floats:
-    """[..., samples] as a meter of half the speed tells them: each pair's mean, said with its last sample and held for one more."""
-    means = (values[..., 1:] + values[..., :-1]) / 2
-    out = values.copy()
-    out[..., 1::2] = means[..., ::2]
-    out[..., 2::2] = means[..., ::2][..., : out[..., 2::2].shape[-1]]
-    return out
-
-
-def crop_prelude(piece: Floats, share: float) -> Floats:
-    """Leave out a share of what comes before the first heater block: homes differ most in it."""
-    hot = np.flatnonzero(piece > 1000)
-    return piece[int(hot[0] * share) :] if len(hot) else piece
-
-
-def stretch(piece: Floats, factor: float) -> Floats:
-    """The same course over `factor` times the samples; each new sample is the mean of what it covers."""
-    if factor == 1.0 or len(piece) < 2:
-        return piece
-    size = max(1, round(len(piece) * factor))
-    edges: npt.NDArray[np.float64] = np.linspace(0, len(piece), size + 1)
-    energy = np.interp(edges, np.arange(len(piece) + 1), np.concatenate(([0.0], np.cumsum(piece, dtype=np.float64))))
-    return (np.diff(energy) * size / len(piece)).astype(np.float32)

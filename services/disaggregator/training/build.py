@@ -16,7 +16,7 @@ from services.disaggregator.training.measures import Judged, calibration_error, 
 from services.disaggregator.training.network import build
 from services.disaggregator.training.packs import PACKS, Recording, latest, read, resample
 from services.disaggregator.training.progress import tell
-from services.disaggregator.training.recipes import DEMO_DAYS_OF, Part, Recipe
+from services.disaggregator.training.recipes import Part, Recipe
 from services.disaggregator.training.thresholds import CYCLES, Thresholds, choose, choose_corrected, corrected_figures
 from services.disaggregator.training.thresholds import figures as figures_of
 from services.disaggregator.training.train import Plan, train
@@ -57,29 +57,19 @@ def left_out(workshop: Workshop, part: Part) -> Folds:
     plan = part.plan
     folds: Folds = {name: [] for name in plan.appliances}
     for judge in part.judges:
-        if judge.endswith(DEMO_DAYS_OF):
-            _add(folds, plan, f"{PACKS[judge.removesuffix(DEMO_DAYS_OF)].home}, days left out", *_demo_days(workshop, part, judge))
-            continue
         home = PACKS[judge].home
-        homes, templates = ([file for file in files if PACKS[file].home != home] for files in (part.homes, part.templates))
         tell(f"{', '.join(plan.appliances)}: without {home}")
-        model = workshop.network(plan, homes, templates)
-        _add(folds, plan, home, model, latest(workshop.recording(judge, plan.period_s), JUDGED_DAYS))
+        model = workshop.network(plan, *files_without(part, home))
+        recording = latest(workshop.recording(judge, plan.period_s), JUDGED_DAYS)
+        for name, said in judged(say(model, plan, recording), recording, plan).items():
+            folds[name].append((home, said))
     return folds
 
 
-def _add(folds: Folds, plan: Plan, home: str, model: keras.Model, recording: Recording) -> None:
-    for name, said in judged(say(model, plan, recording), recording, plan).items():
-        if name in dict(plan.only).get(recording.pack, plan.appliances):
-            folds[name].append((home, said))
-
-
-def _demo_days(workshop: Workshop, part: Part, judge: str) -> tuple[keras.Model, Recording]:
-    """The final network, and nothing but the days that it was not trained on."""
-    file = judge.removesuffix(DEMO_DAYS_OF)
-    whole = resample(read(workshop.data, file, without_demo=False), part.plan.period_s)
-    whole.mains_w[np.isfinite(workshop.recording(file, part.plan.period_s).mains_w)] = np.nan
-    return workshop.network(part.plan, list(part.homes), list(part.templates)), whole
+def files_without(part: Part, home: str) -> tuple[list[str], list[str]]:
+    """Homes and templates of a part, as if this home had never been recorded."""
+    homes, templates = ([file for file in files if PACKS[file].home != home] for files in (part.homes, part.templates))
+    return homes, templates
 
 
 def fitted(workshop: Workshop, part: Part, with_folds: bool) -> tuple[Trained, Folds]:
@@ -89,12 +79,17 @@ def fitted(workshop: Workshop, part: Part, with_folds: bool) -> tuple[Trained, F
     tell(f"{', '.join(plan.appliances)}: on all homes")
     seeds = [plan.seed + number for number in range(part.members)]
     models = [workshop.network(replace(plan, seed=seed), list(part.homes), list(part.templates)) for seed in seeds]
+    return calibrated(plan, models, folds)
+
+
+def calibrated(plan: Plan, models: list[keras.Model], folds: Folds) -> tuple[Trained, Folds]:
+    """The networks with slopes and offsets fitted on homes left out, and what was said about those, calibrated."""
     fits = np.array([[_fit(folds[name], lag) for lag in range(len(plan.shape.lags))] for name in plan.appliances])
-    network = Trained(plan, models, fits[..., 0].astype(np.float32), fits[..., 1].astype(np.float32))
+    network, said_of = Trained(plan, models, fits[..., 0].astype(np.float32), fits[..., 1].astype(np.float32)), dict[str, Any]()
     for index, name in enumerate(plan.appliances):
         fit = network.slopes[index], network.offsets[index]
-        folds[name] = [(home, replace(said, probability=calibrate.apply(said.probability, *fit))) for home, said in folds[name]]
-    return network, folds
+        said_of[name] = [(home, replace(said, probability=calibrate.apply(said.probability, *fit))) for home, said in folds[name]]
+    return network, said_of
 
 
 def _fit(homes: list[tuple[str, Judged]], lag: int) -> tuple[float, float]:

@@ -69,8 +69,8 @@ class Recording:
         return float(np.isfinite(self.mains_w).sum()) * self.period_s / DAY_S
 
 
-def read(folder: Path, file: str, without_demo: bool = True) -> Recording:
-    """Read one pack as it is; the demo's days become a gap unless asked otherwise.
+def read(folder: Path, file: str) -> Recording:
+    """Read one pack as it is; the demo's days become a gap.
 
     Where a fast pack metered no kettle, `truth_w["kettle"]` is what can be read off its mains.
     """
@@ -90,7 +90,7 @@ def read(folder: Path, file: str, without_demo: bool = True) -> Recording:
     hold(recording.mains_w, LONGEST_HELD_S // recording.period_s)
     if recording.period_s < 10 and "kettle" not in recording.truth_w:
         recording.truth_w["kettle"] = recognised(recording.mains_w, recording.period_s)
-    return cut_demo(recording) if without_demo else recording
+    return cut_demo(recording)
 
 
 def _read_changes(table: "pq.Table", pack: Pack) -> Recording:

@@ -19,16 +19,12 @@ from services.disaggregator.training.progress import tell
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained; an epoch is `batches` batches of `streams` sequences of `length` samples.
-
-    `only`: a pack whose truth is trusted for some appliances only.
-    """
+    """How a network is trained; an epoch is `batches` batches of `streams` sequences of `length` samples."""
 
     appliances: tuple[str, ...]
     period_s: int
     shape: Shape
     mixture: Mixture
-    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
     epochs: int = 24
     batches: int = 16
     streams: int = 32
@@ -74,7 +70,7 @@ def train(
     """Train; `templates` give activations only. `watch(epoch, model, loss)` is called after every epoch."""
     keras.utils.set_random_seed(plan.seed)
     random = np.random.default_rng(plan.seed)
-    sequences = Sequences(recordings, templates, plan.appliances, plan.mixture, plan.length, random, dict(plan.only))
+    sequences = Sequences(recordings, templates, plan.appliances, plan.mixture, plan.length, random)
     model = build(plan.shape)
     total = plan.epochs * plan.batches * (plan.length // plan.truncation)
     rate = keras.optimizers.schedules.CosineDecay(

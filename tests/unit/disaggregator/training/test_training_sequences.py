@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from services.disaggregator.training import activations, augment, features, kettles, packs
+from services.disaggregator.training import activations, augment, courses, features, kettles, packs
 from services.disaggregator.training.packs import Floats, Recording
 
 HOUR = 120
@@ -39,14 +39,14 @@ def test_the_days_of_the_demo_are_a_gap() -> None:
 def test_stretching_keeps_the_mean_power() -> None:
     """A run that takes a third longer draws the same power on average."""
     piece = np.array([2000, 2000, 100, 100, 2000, 50], np.float32)
-    longer = augment.stretch(piece, 4 / 3)
+    longer = courses.stretch(piece, 4 / 3)
     assert len(longer) == 8
     assert longer.mean() == pytest.approx(piece.mean(), rel=1e-6)
 
 
 def test_a_meter_of_half_the_speed_tells_means_and_holds_them() -> None:
     """A pair's mean comes with its last sample, and stands for the next one too."""
-    assert augment.halved(np.array([1, 3, 10, 20, 5, 5], np.float32)).tolist() == [1, 2, 2, 15, 15, 5]
+    assert courses.halved(np.array([1, 3, 10, 20, 5, 5], np.float32)).tolist() == [1, 2, 2, 15, 15, 5]
 
 
 def test_kettles_are_read_off_the_mains() -> None:
@@ -99,3 +99,48 @@ def test_features_never_look_ahead(changed_from: int) -> None:
     changed[:, changed_from:] = 9000
     for see in (lambda power: features.over_sequences(power, 30), lambda power: features.look_back(power, (0, 2, 20))):
         assert np.array_equal(see(power_w)[:, :changed_from], see(changed)[:, :changed_from])
+
+
+def test_a_warped_run_keeps_its_phases_but_not_their_lengths() -> None:
+    """Heater blocks stay as strong and as many; how long each takes is another each time, within the factor."""
+    piece = np.array([60] * 20 + [2000] * 20 + [50] * 40 + [2000] * 20 + [30] * 20, np.float32)
+    random = np.random.default_rng(3)
+    lengths = set[int]()
+    for _ in range(20):
+        changed = courses.warped(piece, 2.0, random)
+        hot = activations.runs(changed > 1900)
+        assert 1 <= len(hot) <= 2
+        assert changed.max() == pytest.approx(2000, rel=1e-5)
+        assert len(piece) / 2 - 6 <= len(changed) <= 2 * len(piece) + 6
+        lengths.add(len(changed))
+    assert len(lengths) > 10
+
+
+@pytest.mark.parametrize(("power_w", "least_minutes"), [(900, 15), (1600, 15), (2200, 8), (3200, 8), (9000, 0.4)])
+def test_heaters_that_are_put_in_are_no_kettles(power_w: float, least_minutes: float) -> None:
+    """What draws as much as a kettle or a microwave is on for longer than either; only a shower is short."""
+    random = np.random.default_rng(4)
+    minutes = [courses.heating_minutes(power_w, random) for _ in range(500)]
+    assert min(minutes) >= least_minutes
+    assert max(minutes) > 200
+
+
+def test_a_heater_is_put_in_with_its_power() -> None:
+    """The mains rises by one power where it is on, and stays elsewhere."""
+    random = np.random.default_rng(4)
+    for _ in range(100):
+        mains_w = np.full(4 * HOUR, 300, np.float32)
+        courses.add_heater(mains_w, random, 30)
+        assert mains_w.min() >= 300
+        assert len(np.unique(mains_w)) <= 2
+
+
+def test_wandering_has_no_steps() -> None:
+    """From one half minute to the next it changes by a small part of what it comes to."""
+    random = np.random.default_rng(5)
+    for _ in range(50):
+        mains_w = np.zeros(8 * HOUR, np.float32)
+        courses.add_wandering(mains_w, random, 30)
+        assert mains_w.min() >= 0
+        assert 0 < mains_w.max() <= 1500
+        assert np.abs(np.diff(mains_w)).max() <= 0.8 * mains_w.max()

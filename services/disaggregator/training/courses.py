@@ -1,0 +1,77 @@
+"""Courses of power that are put into a home's mains, and one that is changed: what makes one home look like another."""
+
+import numpy as np
+import numpy.typing as npt
+
+from services.disaggregator.training.packs import Floats
+
+
+def add_heater(mains: Floats, random: np.random.Generator, period_s: float) -> None:
+    """Put in a heater that no one labelled: a shower, an oven, an iron, a heated room; never what a kettle or a microwave looks like."""
+    power_w = float(np.exp(random.uniform(np.log(600), np.log(9500))))
+    size = int(heating_minutes(power_w, random) * 60 / period_s) + 1
+    cycle_s, duty = random.uniform(60, 600), random.uniform(0.3, 1.0)
+    start = int(random.integers(-size // 2, len(mains)))
+    phase = (np.arange(size) * period_s) % cycle_s < duty * cycle_s if random.random() < 0.4 and power_w < 3300 else np.ones(size, bool)
+    first, end = max(0, start), min(len(mains), start + size)
+    mains[first:end] += np.float32(power_w) * phase[first - start : end - start]
+
+
+def heating_minutes(power_w: float, random: np.random.Generator) -> float:
+    """How long such a heater is on: a room's for hours, a shower for minutes, one with a kettle's or a microwave's power for longer."""
+    if random.random() < 0.25:
+        return _between(40, 800, random)
+    if power_w > 3600 and random.random() < 0.6:
+        return _between(0.4, 4, random)
+    least = 15.0 if power_w < 1700 else 8.0 if power_w < 3300 else 0.0
+    return max(least, _between(3, 40, random))
+
+
+def _between(least: float, most: float, random: np.random.Generator) -> float:
+    """Each doubling is as likely as the next."""
+    return float(np.exp(random.uniform(np.log(least), np.log(most))))
+
+
+def add_wandering(mains: Floats, random: np.random.Generator, period_s: float) -> None:
+    """Put in what changes slowly and without steps: a heat pump, many small things at once."""
+    apart = max(1, int(random.uniform(2, 20) * 60 / period_s))
+    knots = np.abs(np.cumsum(random.normal(0, 1, len(mains) // apart + 2)))
+    course = np.interp(np.arange(len(mains)), np.arange(len(knots)) * apart, knots / max(1.0, float(knots.max())))
+    mains += np.float32(_between(50, 1500, random)) * course.astype(np.float32)
+
+
+def halved(values: Floats) -> Floats:
+    """[..., samples] as a meter of half the speed tells them: each pair's mean, said with its last sample and held for one more."""
+    means = (values[..., 1:] + values[..., :-1]) / 2
+    out = values.copy()
+    out[..., 1::2] = means[..., ::2]
+    out[..., 2::2] = means[..., ::2][..., : out[..., 2::2].shape[-1]]
+    return out
+
+
+def crop_prelude(piece: Floats, share: float) -> Floats:
+    """Leave out a share of what comes before the first heater block: homes differ most in it."""
+    hot = np.flatnonzero(piece > 1000)
+    return piece[int(hot[0] * share) :] if len(hot) else piece
+
+
+def warped(piece: Floats, most: float, random: np.random.Generator) -> Floats:
+    """The same course, each of up to six parts of it slower or faster by up to `most`; what isn't heated draws more or less.
+
+    Homes' programmes differ in how long each phase lasts: a network that has seen one course alone recites it.
+    """
+    cuts = np.sort(random.integers(0, len(piece) + 1, int(random.integers(1, 6))))
+    parts = [part for part in np.split(piece, cuts) if len(part)]
+    factors = np.exp(random.uniform(-np.log(most), np.log(most), len(parts)))
+    changed = np.concatenate([stretch(part, float(factor)) for part, factor in zip(parts, factors, strict=True)])
+    return np.where(changed < 400, changed * np.float32(np.exp(random.uniform(-0.7, 0.7))), changed)
+
+
+def stretch(piece: Floats, factor: float) -> Floats:
+    """The same course over `factor` times the samples; each new sample is the mean of what it covers."""
+    if factor == 1.0 or len(piece) < 2:
+        return piece
+    size = max(1, round(len(piece) * factor))
+    edges: npt.NDArray[np.float64] = np.linspace(0, len(piece), size + 1)
+    energy = np.interp(edges, np.arange(len(piece) + 1), np.concatenate(([0.0], np.cumsum(piece, dtype=np.float64))))
+    return (np.diff(energy) * size / len(piece)).astype(np.float32)
