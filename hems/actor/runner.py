@@ -29,6 +29,7 @@ from hems.actor.restarts import Restarts
 from hems.actor.settings import BrokerSettings, ClockSettings, HomeSettings, Section, StorageSettings
 from hems.actor.store import Store
 from hems.actor.vital_signs import VitalSigns
+from hems.actor.watchdog import Watchdog
 from hems.contracts.catalog import SERVICE_HEALTH, SERVICE_STATUS
 from hems.contracts.health import ServiceStatus
 from hems.contracts.topic import Root
@@ -80,7 +81,7 @@ class Surroundings:
 
 
 def run_service(service: str, settings_class: type[S], build: Build[S]) -> NoReturn:
-    """Run until SIGTERM or SIGINT, then exit 0; 78 on a mistake in the configuration, 1 on a bug.
+    """Run until SIGTERM or SIGINT, then exit 0; 78 on a mistake in the configuration, 1 on a bug, 70 where it hangs.
 
     Args:
         service: the service's name, in topics and as its broker user.
@@ -93,7 +94,9 @@ def run_service(service: str, settings_class: type[S], build: Build[S]) -> NoRet
 
 
 async def _run_and_leave(service: str, settings_class: type[S], build: Build[S], log: Log) -> int:
+    alive = asyncio.create_task(Watchdog(log).be_alive())
     status = await _run(service, settings_class, build, log)
+    alive.cancel()
     # A thread that still looks a name up, or connects, can't be stopped, and would be waited for.
     impatience = threading.Timer(_LEAVING_S, os._exit, (status,))
     impatience.daemon = True
