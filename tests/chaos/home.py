@@ -1,17 +1,13 @@
-"""The whole set as processes, with a meter on a pty, relays in a file, and Twilio's stand-in."""
+"""The whole set under a replay, with relays in a file and Twilio's stand-in: what processes and containers have in common."""
 
 import asyncio
 import contextlib
-import os
-import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
-import tty
-from collections.abc import AsyncGenerator, Callable
-from datetime import UTC, datetime
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +23,24 @@ from hems.actor.runner import serve
 from hems.actor.settings import BrokerSettings
 from hems.actor.store import Store
 from hems.contracts.topic import Root
+from tests.chaos.meter import Meter
+from tests.chaos.page import PageVisitor
 from tests.chaos.proxy import Proxy
 from tests.chaos.witness import Witness
-from tests.support.broker import RealBroker
 from tests.support.notifier_stage import ME
 from tests.support.paho_client import PahoClient
-from tests.support.services import ServiceProcess, environment_of
-from tests.support.twilio_server import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER, TwilioServer, running_twilio
+from tests.support.twilio_server import ACCOUNT_SID, FROM_NUMBER, TwilioServer
 
 ROOT = Root("chaos")
-SERVICES = ("sensor", "disaggregator", "actuator", "load_manager", "recorder", "notifier")
-LINES_PER_S = 5
+SERVICES = ("sensor", "disaggregator", "actuator", "load_manager", "recorder", "notifier", "dashboard")
+BROKER = "broker"
 MAX_ON_S, MIN_OFF_S = 4.0, 2.0
-_DISK_MIB = 64
+KEEP_SAID_S = 7 * 86_400
+"""What was said is kept to the end of the run: what was accepted is counted in the services' own files."""
+_DISK_MIB = 96
 
 CONFIGURATION: dict[str, Any] = {
+    "home": {"id": ROOT.home},
     "actuator": {
         "board": "simulated",
         "relays": {
@@ -66,91 +65,95 @@ CONFIGURATION: dict[str, Any] = {
 }
 
 
-class Meter:
-    """An RPICT3T1 on a pty, five lines a second; it can be pulled, and prints what it is told."""
-
-    def __init__(self, link: Path) -> None:
-        self._link = link
-        self._ours: int | None = None
-        self._theirs = -1
-
-    def plug(self) -> None:
-        """There is a port again, under the same name and another number."""
-        self._ours, self._theirs = os.openpty()
-        tty.setraw(self._theirs)
-        os.set_blocking(self._ours, False)
-        self._link.unlink(missing_ok=True)
-        self._link.symlink_to(os.ttyname(self._theirs))
-
-    def pull(self) -> None:
-        """As when the cable is pulled: neither the port nor its name is there."""
-        self._link.unlink(missing_ok=True)
-        if self._ours is not None:
-            os.close(self._theirs)
-            os.close(self._ours)
-            self._ours = None
-
-    def say(self, data: bytes) -> None:
-        """Print."""
-        if self._ours is not None:
-            with contextlib.suppress(BlockingIOError, OSError):
-                os.write(self._ours, data)
-
-    async def tick(self, chance: random.Random) -> None:
-        """Print readings until cancelled."""
-        while True:
-            self.say(b"11 %.1f 0.0 -0.0 21.5\r\n" % chance.uniform(50, 3_000))
-            await asyncio.sleep(1 / LINES_PER_S)
-
-
-class ChaosHome:
+class ChaosHome(ABC):
     """All of it; faults are done to it, and then it is judged.
 
     Attributes:
+        directory: what the run leaves.
+        state: where the services keep theirs.
         disk_is_small: the state lies on a disk that can be filled.
-        frozen: from when to when the actuator could do nothing, on the monotonic clock.
+        away: from when to when the actuator could do nothing, on the monotonic clock; to its next start where the end is None.
     """
 
-    def __init__(self, directory: Path, twilio: TwilioServer, chance: random.Random) -> None:
+    proxy: Proxy
+    meter: Meter
+    page: PageVisitor
+
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.state = directory / "state"
-        self.twilio = twilio
-        self.broker = RealBroker(directory / "broker")
-        self.proxy = Proxy(self.broker.host, self.broker.port)
-        self.meter = Meter(directory / "meter")
-        self.processes: dict[str, ServiceProcess] = {}
-        self.witness: Witness | None = None
+        self.away: list[tuple[float, float | None]] = []
         self.disk_is_small = False
-        self.frozen: list[tuple[float, float]] = []
-        self._chance = chance
+        self.kills: int = 0
+        self._twilio: TwilioServer | None = None
+        self._witness: Witness | None = None
         self._client: PahoClient | None = None
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncGenerator["ChaosHome"]:
-        """Start all; nothing is left afterwards."""
-        self.broker.start()
-        with self._small_disk():
-            async with self.proxy, self._witnessing():
-                self._write_configuration()
-                self.processes = {name: self._process(name) for name in SERVICES}
-                self.meter.plug()
-                ticking = asyncio.create_task(self.meter.tick(self._chance))
-                try:
-                    for process in self.processes.values():
-                        process.start()
-                    yield self
-                finally:
-                    ticking.cancel()
-                    for process in self.processes.values():
-                        process.kill()
-                    self.meter.pull()
-            self.broker.stop()
 
     @property
     def seen(self) -> Witness:
         """The witness."""
-        assert self.witness is not None
-        return self.witness
+        assert self._witness is not None
+        return self._witness
+
+    @property
+    def twilio(self) -> TwilioServer:
+        """What takes the messages."""
+        assert self._twilio is not None
+        return self._twilio
+
+    @property
+    @abstractmethod
+    def broker_address(self) -> tuple[str, int]:
+        """Where a person's own program finds the broker."""
+
+    @abstractmethod
+    def password(self, user: str) -> str:
+        """A user's, at the broker."""
+
+    @abstractmethod
+    def file(self, service: str, name: str) -> Path:
+        """One of a service's own files."""
+
+    @abstractmethod
+    async def kill(self, name: str) -> None:
+        """End a service, or the broker, as `kill -9`."""
+
+    @abstractmethod
+    async def revive(self, name: str) -> None:
+        """What a supervisor does: start what has ended. Does nothing where somebody else sees to it."""
+
+    @abstractmethod
+    async def restart(self, name: str) -> None:
+        """Stop a service in order, and start it again."""
+
+    @abstractmethod
+    async def freeze(self, name: str) -> None:
+        """A service, or the broker, hangs."""
+
+    @abstractmethod
+    async def thaw(self, name: str) -> None:
+        """It goes on."""
+
+    @abstractmethod
+    async def jump(self, name: str, by_s: float) -> None:
+        """Start a service anew under a clock that is wrong by so much; 0 is a right one."""
+
+    @abstractmethod
+    async def all_work(self) -> bool:
+        """Whether every service runs, and is well as far as that can be seen from outside."""
+
+    @abstractmethod
+    def log(self) -> str:
+        """What all services have said."""
+
+    async def isolate(self, name: str, seconds: float) -> bool:
+        """Take a service's network away for a while; whether that can be done here."""
+        return False
+
+    async def revive_all(self) -> None:
+        """Start every service that has ended."""
+        for name in SERVICES:
+            await self.revive(name)
 
     async def until(self, holds: Callable[[], object], patience_s: float) -> bool:
         """Wait until it holds; whether it did."""
@@ -161,40 +164,26 @@ class ChaosHome:
             await asyncio.sleep(0.2)
         return True
 
-    def revive(self, name: str) -> None:
-        """What a supervisor does: start it again."""
-        if self.processes[name].ended:
-            self.processes[name].start()
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a service a signal; one that has just ended takes none."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.processes[name].pid, number)
-
-    def log(self) -> str:
-        """What all services have said."""
-        return "\n".join(process.log for process in self.processes.values())
-
-    def rows(self, file: str, question: str) -> list[Any]:
-        """Ask one of the services' own databases."""
-        with contextlib.closing(sqlite3.connect(self.state / ROOT.home / file)) as connection:
-            return connection.execute(question).fetchall()
+    def rows(self, service: str, file: str, question: str) -> list[Any]:
+        """Ask one of the services' own databases; nothing where it is not there yet."""
+        path = self.file(service, file)
+        if not path.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            try:
+                return connection.execute(question).fetchall()
+            except sqlite3.OperationalError:  # its tables are not there yet, or somebody has just begun to write
+                return []
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Say something as a person's program does; without a broker it is lost."""
         try:
             if self._client is None or self._client.disconnected.is_set():
-                self._client = PahoClient(MQTTProtocolVersion.MQTTv5, "client", self.broker.password("client"))
-                self._client.connect(self.broker.host, self.broker.port)
+                self._client = PahoClient(MQTTProtocolVersion.MQTTv5, "client", self.password("client"))
+                self._client.connect(*self.broker_address)
             self._client.publish(topic, payload)
         except Exception:  # whatever a client's library makes of a broker that is away
             self._client = None
-
-    def jump(self, name: str, by_s: float) -> None:
-        """Start a service anew under a clock that is wrong by so much."""
-        self.processes[name].kill()
-        self.processes[name] = self._process(name, by_s)
-        self.processes[name].start()
 
     def fill_disk(self) -> Path:
         """Leave no byte free where the services keep their state; the file that is in the way."""
@@ -206,32 +195,18 @@ class ChaosHome:
                         pass
         return path
 
-    def _process(self, name: str, wrong_by_s: float = 0.0) -> ServiceProcess:
-        environment = environment_of(name, self.broker, self.state, ROOT.home) | {
-            "HEMS_CONFIG": str(self.directory / "hems.yaml"),
-            "HEMS_BROKER__PORT": str(self.proxy.port),
-            "HEMS_STORAGE__KEEP_SAID_S": "7200",
-        }
-        if name == "sensor":
-            environment["HEMS_SENSOR__METER__PORT"] = str(self.directory / "meter")
-        if name == "notifier":
-            environment["HEMS_NOTIFIER__TWILIO__AUTH_TOKEN"] = AUTH_TOKEN
-        if wrong_by_s:
-            at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + wrong_by_s, UTC)
-            environment |= {"HEMS_CLOCK__EPOCH": at.isoformat(), "HEMS_CLOCK__ANCHOR_S": str(time.monotonic())}
-        return ServiceProcess(name, environment, self.directory / f"{name}.log")
-
-    def _write_configuration(self) -> None:
-        configuration = {**CONFIGURATION, "notifier": {**CONFIGURATION["notifier"]}}
-        configuration["notifier"]["twilio"] = {**configuration["notifier"]["twilio"], "base_url": self.twilio.url}
-        (self.directory / "hems.yaml").write_text(yaml.safe_dump(configuration))
+    def configuration(self) -> str:
+        """`hems.yaml`."""
+        notifier: dict[str, Any] = CONFIGURATION["notifier"]
+        messages = {**notifier, "twilio": {**notifier["twilio"], "base_url": self.twilio.url}}
+        return yaml.safe_dump({**CONFIGURATION, "notifier": messages})
 
     @contextlib.contextmanager
-    def _small_disk(self) -> Any:
+    def small_disk(self) -> Generator[None]:
         """A disk of its own for the state, which can be filled; only root may make one."""
-        self.state.mkdir()
-        mounting = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs", str(self.state)]
-        self.disk_is_small = os.geteuid() == 0 and subprocess.run(mounting, check=False, capture_output=True).returncode == 0
+        self.state.mkdir(parents=True)
+        mounting = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m,mode=0755", "tmpfs", str(self.state)]
+        self.disk_is_small = subprocess.run(mounting, check=False, capture_output=True).returncode == 0
         try:
             yield
         finally:
@@ -240,32 +215,33 @@ class ChaosHome:
                 subprocess.run(["umount", "--lazy", str(self.state)], check=False)
 
     @contextlib.asynccontextmanager
-    async def _witnessing(self) -> AsyncGenerator[None]:
-        account = {
-            "host": "127.0.0.1",
-            "port": self.proxy.port,
-            "username": "dashboard",
-            "password": SecretStr(self.broker.password("dashboard")),
-        }
-        log: Any = structlog.get_logger()
+    async def witnessing(self) -> AsyncGenerator[None]:
+        """An actor beside the services, which raises alerts and hears of the energy; it has the bridge's account, which does not run."""
+        host, port = self.proxy.address
+        account = {"host": host, "port": port, "username": "bridge_adafruit", "password": SecretStr(self.password("bridge_adafruit"))}
+        log: Any = structlog.wrap_logger(structlog.PrintLogger((self.directory / "witness.log").open("a")))
 
         def build(context: Context) -> Witness:
-            self.witness = Witness(context)
-            return self.witness
+            self._witness = Witness(context)
+            return self._witness
 
-        with Store(self.directory / "witness.db", log, keep_said_s=7_200) as store:
+        with Store(self.directory / "witness.db", log, keep_said_s=KEEP_SAID_S) as store:
             mqtt = MqttBroker(BrokerSettings.read(account, {}))
-            serving = asyncio.create_task(serve("dashboard", build, broker=mqtt, root=ROOT, clock=WallClock(), store=store, log=log))
-            await asyncio.sleep(0.2)
+            serving = asyncio.create_task(serve("bridge_adafruit", build, broker=mqtt, root=ROOT, clock=WallClock(), store=store, log=log))
+            await self.until(lambda: self._witness is not None, 10)
             try:
                 yield
             finally:
                 serving.cancel()
                 await asyncio.gather(serving, return_exceptions=True)
 
-
-@contextlib.asynccontextmanager
-async def chaos_home(directory: Path, chance: random.Random) -> AsyncGenerator[ChaosHome]:
-    """A home to be disturbed."""
-    async with running_twilio() as twilio, ChaosHome(directory, twilio, chance).running() as home:
-        yield home
+    @contextlib.asynccontextmanager
+    async def metered(self) -> AsyncGenerator[None]:
+        """The meter is plugged in, and plays the recording."""
+        self.meter.plug()
+        ticking = asyncio.create_task(self.meter.tick())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            self.meter.pull()

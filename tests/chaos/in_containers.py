@@ -1,142 +1,159 @@
-"""The same with containers: the demo at twenty times its speed, killed, paused and cut off by the engine."""
+"""The home as containers of docker-compose.yml: a person's home with a meter in /dev, on a network that this run looks after."""
 
+import asyncio
 import contextlib
-import json
-import random
-import sqlite3
-import time
-from collections.abc import Callable, Generator
-from datetime import datetime
+import os
+import re
+import signal
+import subprocess
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.chaos.verdict import Verdict
+from tests.chaos.caretaker import cleared_up
+from tests.chaos.home import BROKER, KEEP_SAID_S, ROOT, SERVICES, ChaosHome
+from tests.chaos.in_processes import moved_clock
+from tests.chaos.meter import Meter
+from tests.chaos.page import PageVisitor
+from tests.chaos.proxy import Proxy
 from tests.support.containers import Containers, docker
+from tests.support.twilio_server import AUTH_TOKEN, running_twilio
 
-_PROJECT = "hems-chaos"
-_SERVICES = ("sensor", "disaggregator", "actuator", "load_manager", "recorder", "notifier", "dashboard")
-_SAFE = {"bulb": "OFF", "fridge": "ON", "heater": "OFF"}
-_SETTLES_WITHIN_S = 180.0
-
-Fault = Callable[[Containers, random.Random], str]
-
-
-def run(folder: Path, seed: int, count: int, say: Callable[[str], None]) -> bool:
-    """Disturb it, and judge it; whether all was kept. Needs root, to look into the volumes."""
-    chance, began_s = random.Random(seed), time.monotonic()
-    with _running(folder) as demo:
-        for number in range(1, count + 1):
-            (name, fault) = chance.choices(list(FAULTS), list(FAULTS.values()), k=1)[0]
-            say(f"{number:4} {name}: {fault(demo, chance)}")
-            time.sleep(chance.uniform(0.2, 2))
-        demo.until(lambda: all(demo.health(f"demo-{service}") == "healthy" for service in _SERVICES), "not all is healthy again")
-        demo.compose("stop", "demo-meter")
-        calm = _until(lambda: _accepted() <= _recorded(), _SETTLES_WITHIN_S)
-        verdicts = _judge(demo)
-    for verdict in verdicts:
-        say(str(verdict))
-    say(f"{count} faults in {time.monotonic() - began_s:.0f} s, seed {seed}, in containers")
-    return calm and all(verdict.kept for verdict in verdicts)
+PROJECT = "hems-chaos"
+_METER = Path("/dev/hems-chaos-meter")
+_NETWORK = f"{PROJECT}_inside"
+_LABEL = f"--filter label=com.docker.compose.project={PROJECT}"
+_STARTED_WITHIN_S = 120.0
+CLEAR_UP = (
+    f"docker ps --all --quiet {_LABEL} | xargs -r docker rm --force --volumes >/dev/null",
+    f"docker volume ls --quiet {_LABEL} | xargs -r docker volume rm >/dev/null",
+    f"docker network ls --quiet {_LABEL} | xargs -r docker network rm >/dev/null",
+)
 
 
-@contextlib.contextmanager
-def _running(folder: Path) -> Generator[Containers]:
-    override = folder / "keep-said.yml"
-    override.write_text(yaml.safe_dump({"services": {"demo-sensor": {"environment": {"HEMS_STORAGE__KEEP_SAID_S": "7200"}}}}))
-    demo = Containers(_PROJECT, "demo", {"SPEED": "20"}, files=[str(override)])
-    try:
-        demo.compose("up", "--detach")
-        demo.until(lambda: (_state() / "recorder/home/history.db").exists() and _recorded(), "nothing is recorded")
-        yield demo
-    finally:
-        demo.down()
+class InContainers(ChaosHome):
+    """Each service is a container; what ends is started again by the engine. Needs root, for the meter in /dev and the small disk."""
 
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._override = directory / "chaos.yml"
+        self._compose = Containers(PROJECT, "home", {"HEMS_CONFIG_FOLDER": str(directory / "config")}, [str(self._override)])
+        self.meter = Meter(_METER)
+        self._said: list[str] = []
+        self._engine = asyncio.Lock()
 
-def _kill(demo: Containers, chance: random.Random) -> str:
-    service = chance.choice(_SERVICES)
-    demo.kill(f"demo-{service}")
-    return service
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator["InContainers"]:
+        """Start all; nothing is left afterwards, whatever ends this."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(cleared_up(*CLEAR_UP, f"umount --lazy '{self.state}' 2>/dev/null; rm -f {_METER}"))
+            stack.enter_context(self.small_disk())
+            (self.directory / "prepared").mkdir()
+            self._override.write_text(yaml.safe_dump(self._on_our_disk()))
+            stack.callback(self._compose.down)
+            # Only the networks are wanted yet: the proxy and Twilio's stand-in listen on one of them.
+            await asyncio.to_thread(self._compose.compose, "up", "--no-start", "--no-deps", BROKER)
+            here = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", _NETWORK).strip()
+            self._twilio = await stack.enter_async_context(running_twilio(here))
+            self.proxy = Proxy(here, self.broker_address)
+            await stack.enter_async_context(self.proxy)
+            self._write_home()
+            await stack.enter_async_context(self.metered())
+            await asyncio.to_thread(self._compose.compose, "up", "--detach")
+            await stack.enter_async_context(self.witnessing())
+            self.page = PageVisitor(f"http://127.0.0.1:{self._compose.page_port}", self._page_password())
+            stack.push_async_callback(self.page.leave)
+            await self.until(lambda: self.rows("recorder", "history.db", "SELECT 1 FROM mains LIMIT 1"), _STARTED_WITHIN_S)
+            yield self
 
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Where it is published, past the proxy."""
+        return "127.0.0.1", self._compose.broker_port
 
-def _kill_broker(demo: Containers, _chance: random.Random) -> str:
-    demo.kill("demo-broker")
-    return "kill -9"
+    def password(self, user: str) -> str:
+        """As the set-up has made it."""
+        return (self.directory / "prepared/secrets" / user / "HEMS_BROKER__PASSWORD").read_text()
 
+    def file(self, service: str, name: str) -> Path:
+        """Each has a folder of its own."""
+        return self.state / service / ROOT.home / name
 
-def _pause(demo: Containers, chance: random.Random) -> str:
-    service, seconds = chance.choice((*_SERVICES, "broker")), chance.uniform(0.5, 6)
-    docker("pause", demo.identity(f"demo-{service}"))
-    time.sleep(seconds)
-    docker("unpause", demo.identity(f"demo-{service}"))
-    return f"{service} for {seconds:.1f} s"
+    async def kill(self, name: str) -> None:
+        """Its first process, so that it is the engine that brings the container back."""
+        self.kills += 1
+        process = int(self._compose.inspect(name)["State"]["Pid"])
+        if process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
+    async def revive(self, name: str) -> None:
+        """The engine does."""
 
-def _cut_off(demo: Containers, chance: random.Random) -> str:
-    service, seconds, network = chance.choice(_SERVICES), chance.uniform(0.5, 6), f"{_PROJECT}_demo"
-    identity = demo.identity(f"demo-{service}")
-    docker("network", "disconnect", network, identity)
-    time.sleep(seconds)
-    docker("network", "connect", network, identity)
-    return f"{service} for {seconds:.1f} s"
+    async def restart(self, name: str) -> None:
+        """As docker-compose restarts it."""
+        await asyncio.to_thread(self._compose.compose, "restart", "--timeout", "5", name)
 
+    async def freeze(self, name: str) -> None:
+        """Pause all of its container."""
+        await self._try("pause", self._compose.identity(name))
 
-def _restart(demo: Containers, chance: random.Random) -> str:
-    service = chance.choice((*_SERVICES, "broker", "meter"))
-    demo.compose("restart", "--timeout", "5", f"demo-{service}")
-    return service
+    async def thaw(self, name: str) -> None:
+        """Let its container go on."""
+        await self._try("unpause", self._compose.identity(name))
 
+    async def jump(self, name: str, by_s: float) -> None:
+        """Its container is made anew, with the time set in its environment."""
+        self._said.append(self._log_of(name))
+        moved = self.directory / "moved.yml"
+        moved.write_text(yaml.safe_dump({"services": {name: {"environment": moved_clock(by_s)}}}))
+        files = [str(moved)] if by_s else []
+        await asyncio.to_thread(self._compose.compose, "up", "--detach", "--no-deps", name, files=files)
 
-FAULTS: dict[tuple[str, Fault], int] = {
-    ("kill a container's process", _kill): 8,
-    ("kill the broker", _kill_broker): 3,
-    ("pause", _pause): 3,
-    ("cut off from the network", _cut_off): 3,
-    ("restart", _restart): 3,
-}
+    async def isolate(self, name: str, seconds: float) -> bool:
+        """Unplug its container from the network that leads to the broker."""
+        identity = self._compose.identity(name)
+        await self._try("network", "disconnect", _NETWORK, identity)
+        await asyncio.sleep(seconds)
+        await self._try("network", "connect", _NETWORK, identity)
+        return True
 
+    async def all_work(self) -> bool:
+        """Every container is healthy."""
+        return all(self._compose.health(name) == "healthy" for name in (BROKER, *SERVICES))
 
-def _judge(demo: Containers) -> list[Verdict]:
-    accepted, recorded, logs = _accepted(), _recorded(), demo.logs()
-    lines = [json.loads(line) for line in (_state() / "actuator/home/relays.jsonl").read_text().splitlines()]
-    claimed = [line for line in lines if line["event"] == "claimed"]
-    unsafe = [line for line in claimed if line["level"] != _SAFE[line["relay"]]]
-    figures = f"{len(accepted)} accepted, {len(recorded)} recorded, {len(accepted - recorded)} missing"
-    restarts = sum(demo.restarts(f"demo-{service}") for service in (*_SERVICES, "broker"))
-    return [
-        Verdict("every accepted reading is in the history", accepted <= recorded and bool(accepted), figures),
-        Verdict("every relay is safe at every start", not unsafe, f"{len(claimed)} starts, {len(unsafe)} unsafe"),
-        Verdict("no bug ended a service", "a bug stopped the service" not in logs, f"{logs.count('a bug stopped')} did"),
-        Verdict("the engine brought back what was killed", restarts > 0, f"{restarts} times"),
-    ]
+    def log(self) -> str:
+        """Of all containers, those included that are gone."""
+        return "\n".join((*self._said, self._compose.logs()))
 
+    async def _try(self, *command: str) -> None:
+        """What the engine refuses, such as to pause a container that has just ended, is a fault less."""
+        process = await asyncio.create_subprocess_exec("docker", *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        await process.wait()
 
-def _state() -> Path:
-    return Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"{_PROJECT}_demo-state").strip())
+    def _log_of(self, name: str) -> str:
+        done = subprocess.run(["docker", "logs", self._compose.identity(name)], capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
 
+    def _page_password(self) -> str:
+        found = re.search(r"The page's password, shown this once: (\S+)", self._log_of("setup"))
+        assert found, "the set-up printed no password"
+        return found[1]
 
-def _accepted() -> set[int]:
-    found = _rows("sensor/home/sensor.db", "SELECT message_id FROM outbox WHERE topic LIKE '%/mains'")
-    return {round(datetime.fromisoformat(at).timestamp() * 1e6) for (at,) in found}
+    def _on_our_disk(self) -> dict[str, Any]:
+        """The volumes, where this run can look into them and fill them."""
+        folders = {"state": self.state, "prepared": self.directory / "prepared"}
+        return {"volumes": {name: {"driver_opts": {"type": "none", "o": "bind", "device": str(path)}} for name, path in folders.items()}}
 
-
-def _recorded() -> set[int]:
-    return {at_us for (at_us,) in _rows("recorder/home/history.db", "SELECT at_us FROM mains")}
-
-
-def _rows(file: str, question: str) -> list[Any]:
-    with contextlib.closing(sqlite3.connect(f"file:{_state() / file}?mode=ro", uri=True)) as connection:
-        try:
-            return connection.execute(question).fetchall()
-        except sqlite3.OperationalError:  # not there yet
-            return []
-
-
-def _until(holds: Callable[[], object], patience_s: float) -> bool:
-    give_up_at = time.monotonic() + patience_s
-    while not holds():
-        if time.monotonic() > give_up_at:
-            return False
-        time.sleep(1)
-    return True
+    def _write_home(self) -> None:
+        host, port = self.proxy.address
+        (self.directory / "config/secrets").mkdir(parents=True)
+        (self.directory / "config/hems.yaml").write_text(self.configuration())
+        (self.directory / "config/secrets/HEMS_NOTIFIER__TWILIO__AUTH_TOKEN").write_text(AUTH_TOKEN)
+        common = {"HEMS_BROKER__HOST": host, "HEMS_BROKER__PORT": str(port), "HEMS_STORAGE__KEEP_SAID_S": str(KEEP_SAID_S)}
+        services: dict[str, Any] = {name: {"environment": dict(common)} for name in SERVICES}
+        services["sensor"]["environment"]["HEMS_SENSOR__METER__PORT"] = str(_METER)
+        services["sensor"]["volumes"] = ["/dev:/dev:ro"]  # as docker-compose.pi.yml has it
+        self._override.write_text(yaml.safe_dump(self._on_our_disk() | {"services": services}))

@@ -7,27 +7,31 @@ import contextlib
 class Proxy:
     """Passes bytes on, as well as it is told to.
 
+    Args:
+        host: this computer's address to listen on.
+        to: where the broker is.
+
     Attributes:
         delay_s: how much later everything arrives.
         open: cleared, nothing is passed on at all, and no connection ends either.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, to: tuple[str, int]) -> None:
         self.delay_s = 0.0
         self.open = asyncio.Event()
         self.open.set()
-        self._to = (host, port)
+        self._host, self._to = host, to
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     @property
-    def port(self) -> int:
-        """Where it listens, on 127.0.0.1."""
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
         assert self._server is not None
-        return self._server.sockets[0].getsockname()[1]
+        return self._host, self._server.sockets[0].getsockname()[1]
 
     async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, self._host, 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -14,6 +14,7 @@ from hems.contracts.access import USERS, access_list
 from services.supervisor.broker_configuration import render
 from services.supervisor.mosquitto import find_mosquitto
 from services.supervisor.passwords import password_file
+from tests.support.end_with_us import end_with_us
 
 _PATIENCE_S = 10.0
 _PORTS = 3_000
@@ -56,7 +57,11 @@ class RealBroker:
         """Start it, and come back once it takes connections."""
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [find_mosquitto(), "-c", self._folder / "mosquitto.conf"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [find_mosquitto(), "-c", self._folder / "mosquitto.conf"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=end_with_us,
             )
         give_up_at = time.monotonic() + _PATIENCE_S
         while not _listens(self.host, self.port):

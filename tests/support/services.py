@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.broker import RealBroker
+from tests.support.end_with_us import end_with_us
 
 _PATIENCE_S = 30.0
 
@@ -43,7 +44,9 @@ class ServiceProcess:
         """Start it; `wait_for` tells when it has come up."""
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", f"services.{self.name}", *self._arguments]
-            self._process = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_us
+            )
 
     def kill(self) -> None:
         """As `kill -9`."""

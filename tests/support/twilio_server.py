@@ -167,8 +167,8 @@ class TwilioServer:
 
 
 @asynccontextmanager
-async def running_twilio(port: int = 0) -> AsyncGenerator[TwilioServer]:
-    """A server on the loopback while the context is open."""
+async def running_twilio(host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[TwilioServer]:
+    """A server while the context is open."""
     server = TwilioServer()
     app = web.Application()
     app.router.add_post("/2010-04-01/Accounts/{account}/Messages.json", server.create)
@@ -176,9 +176,9 @@ async def running_twilio(port: int = 0) -> AsyncGenerator[TwilioServer]:
     app.router.add_get("/2010-04-01/Accounts/{account}/Messages/{sid}.json", server.fetch)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, host, port)
     await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    server.url = f"http://{host}:{runner.addresses[0][1]}"
     try:
         yield server
     finally:
