@@ -59,21 +59,24 @@ class MqttBus:
 
 
 class MqttBroker:
-    """Where to connect, and as whom."""
+    """Where to connect, and as whom; where one node of a cluster does not answer, the next is asked."""
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._settings = settings
+        self._turn = 0
 
     @contextlib.asynccontextmanager
     async def connect(self, session: Session) -> AsyncGenerator[Bus]:
         """Connect once."""
-        client = self._client(session)
+        host, port = self._settings.addresses[self._turn % len(self._settings.addresses)]
+        client = self._client(session, host, port)
         try:
             await client.__aenter__()
             still_cancelled()
         except (aiomqtt.MqttError, OSError) as error:
             client.drop()
-            raise Disconnected(f"{self._settings.host}:{self._settings.port}: {error}") from None
+            self._turn += 1
+            raise Disconnected(f"{host}:{port}: {error}") from None
         except BaseException:
             client.drop()
             raise
@@ -83,11 +86,11 @@ class MqttBroker:
         finally:
             await _close(client)
 
-    def _client(self, session: Session) -> PahoClient:
+    def _client(self, session: Session, host: str, port: int) -> PahoClient:
         settings = self._settings
         return PahoClient(
-            settings.host,
-            settings.port,
+            host,
+            port,
             identifier=session.client_id,
             username=settings.username,
             password=settings.password.get_secret_value() if settings.password else None,

@@ -181,6 +181,10 @@ class BrokerSettings(Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 18_883
+    others: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[^:/\s]+:[0-9]{1,5}$")], ...],
+        Field(description="host:port of the other nodes, where the broker is a cluster: tried in turn while one does not answer"),
+    ] = ()
     tls: bool = False
     ca_file: Annotated[str | None, Field(description="the authority that signed the broker's certificate")] = None
     username: Annotated[str | None, Field(description="the service's own name where absent")] = None
@@ -189,6 +193,12 @@ class BrokerSettings(Section):
     keepalive_s: Annotated[int, Field(ge=2, le=600, description="a frozen broker is noticed after about twice this")] = 5
     session_expiry_s: Annotated[int, Field(ge=3_600, description="how long the broker queues for a service that is away")] = 7 * 86_400
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$", description="the first level of every topic")] = "hems"
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of every node, `host` first."""
+        others = (address.rsplit(":", 1) for address in self.others)
+        return ((self.host, self.port), *((host, int(port)) for host, port in others))
 
 
 class StorageSettings(Section):

@@ -12,7 +12,7 @@ from hems.actor.bus import Broker, Bus, Delivery, Disconnected, Refused, Session
 from hems.actor.mqtt_bus import MqttBroker
 from hems.actor.settings import BrokerSettings
 from hems.testing.memory_bus import MemoryBroker
-from tests.support.broker import RealBroker
+from tests.support.broker import RealBroker, free_port
 
 _HOMES = count(1)
 PATIENCE_S = 5
@@ -254,3 +254,16 @@ async def test_an_orderly_goodbye_says_no_will(world: World) -> None:
         async with world.sensor.connect(world.session("one", will=will)):
             pass
         assert await _nothing_comes(onlooker)
+
+
+async def test_another_node_of_a_cluster_is_asked_where_one_is_silent(shared_mosquitto: RealBroker) -> None:
+    """The next attempt goes to the next address, and stays there for as long as it answers."""
+    others = [f"{shared_mosquitto.host}:{shared_mosquitto.port}"]
+    account = {"username": "client", "password": SecretStr(shared_mosquitto.password("client"))}
+    broker = MqttBroker(BrokerSettings.read({"host": shared_mosquitto.host, "port": free_port(), "others": others, **account}))
+    with pytest.raises(Disconnected):
+        async with broker.connect(Session("nodes")):
+            pass
+    for _ in range(2):
+        async with broker.connect(Session("nodes")) as bus:
+            await bus.subscribe("hems/nodes/mains", 1)
