@@ -86,10 +86,10 @@ bench: ## Measure latency, rates, memory and start; the figures of the README
 	$(PREPARE) dev
 	@exec $(ENV)/python -m bench $(ARGS)
 
-bench-accuracy: ## Judge how well the models name a home's appliances; DATA=a home with metered appliances (.parquet)
+bench-accuracy: ## Judge the models on recorded homes, each left out in turn; DATA=a folder of them (docs/packs.md)
 	$(PREPARE) dev
-	@test -n "$(DATA)" || { echo "make: say which home, such as \`make bench-accuracy DATA=~/homes/mine.parquet\`"; exit 2; }
-	@exec $(ENV)/hems evaluate $(DATA) $(ARGS)
+	@test -d "$(DATA)" || { echo "make: say which folder holds the homes (docs/packs.md), such as \`make bench-accuracy DATA=~/homes\`"; exit 2; }
+	@exec $(ENV)/python -m bench.accuracy $(DATA) $(ARGS)
 
 clean: ## Remove what can be brought or made again: .venv, .cache and other caches; never var/
 	@rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info dist

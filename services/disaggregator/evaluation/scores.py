@@ -49,7 +49,8 @@ class EventScores:
 
     `starts_f1` and `stops_f1` judge the time that an event gives (`at`); `announced_f1` when it was told. A start also
     has to be told within 15 minutes of the true one. Delays are from the true start to the telling. A false announcement is one with no
-    run to it; flicker is starting again within one true run.
+    run to it; flicker is starting again within one true run. `confidence` is the mean that started events carry, `true_share` how many
+    of them were told while a true run lasted: both are the same where the confidence can be trusted.
     """
 
     true: int
@@ -64,6 +65,8 @@ class EventScores:
     first_word_delay_median_s: float
     false_a_day: float
     flicker_a_day: float
+    confidence: float
+    true_share: float
 
 
 def event_scores(events: list[Event], truth: list[Run], tolerance_s: float, days: float) -> EventScores:
@@ -91,6 +94,8 @@ def event_scores(events: list[Event], truth: list[Run], tolerance_s: float, days
         first_word_delay_median_s=_quantile(first_words, 0.5),
         false_a_day=_share(len(started) - told_of - again, days),
         flicker_a_day=_share(again, days),
+        confidence=_mean([event.confidence for event in started]),
+        true_share=(told_of + again) / len(started) if started else float("nan"),
     )
 
 

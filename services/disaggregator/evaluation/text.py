@@ -16,7 +16,7 @@ def table(judgement: Judgement) -> str:
 
 
 def _appliance(verdict: Verdict) -> list[str]:
-    energy = verdict.energy
+    energy, events = verdict.energy, verdict.events
     return [
         f"{verdict.appliance}, {verdict.days:.1f} days",
         _line("", _SAMPLES),
@@ -30,6 +30,7 @@ def _appliance(verdict: Verdict) -> list[str]:
         _events("edge rule", verdict.edge.events),
         f"  kWh a day: true {energy.true_kwh_a_day:.3f}, said {energy.said_kwh_a_day:.3f}, off by {energy.error_kwh_a_day:.3f}",
         f"  expected calibration error: {_number(verdict.calibration.ece, 4)}",
+        f"  announced starts: {_number(events.confidence, 3)} claimed on average, {_number(events.true_share, 3)} were true",
     ]
 
 
