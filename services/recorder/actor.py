@@ -32,17 +32,16 @@ from hems.contracts.catalog import (
     RELAY,
 )  # fmt: skip
 from hems.contracts.demand import DemandState
-from hems.contracts.energy import Energy, HistoryResult
+from hems.contracts.energy import HistoryResult
 from hems.contracts.mains import Mains
 from hems.contracts.relays import RelayState
 from services.recorder.batches import Batches
 from services.recorder.domain.counters import Counter
-from services.recorder.domain.energy import MJ_PER_KWH
 from services.recorder.domain.failures import Unavailable, Unread
 from services.recorder.domain.records import Happening, Row, happening, mains_row, microseconds, moment, state_row
 from services.recorder.domain.series import SeriesRow, UnreadableSeries
-from services.recorder.domain.statements import budget_alert, prices_ahead, series_message
-from services.recorder.domain.tariff import NANO, PriceSeries, Pricing
+from services.recorder.domain.statements import budget_alert, energy_message, money, prices_ahead, series_message, used_in_tier_period_mj
+from services.recorder.domain.tariff import PriceSeries, Pricing
 from services.recorder.replies import Answering, Replies
 from services.recorder.settings import RecorderSettings
 
@@ -145,7 +144,7 @@ class Recorder:
         self._opened = opened
         self._sources = sources
         self._currency = currency
-        self._batches = Batches(settings.commit_every_s)
+        self._batches = Batches[Row](settings.commit_every_s)
         self._replies = Replies(self._reply, context.health, settings.query_timeout_s)
         self._changed = asyncio.Event()
         self._prices_changed = asyncio.Event()
@@ -177,7 +176,7 @@ class Recorder:
                 self._tell_damage(opened.set_aside)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._batches.write_all(lambda rows: self._write(history, rows)))
-                tasks.create_task(self._replies.answer_all(opened.answers, lambda: history.raw_since_us))
+                tasks.create_task(self._replies.answer_all(lambda _: _found(opened)))
                 tasks.create_task(self._say_sums(history))
                 tasks.create_task(self._thin(history))
                 if self._settings.tariff is not None:
@@ -218,7 +217,7 @@ class Recorder:
     async def _keep(self, row: Happening) -> None:
         await self._batches.written(row)
 
-    async def _reply(self, client: str, piece: HistoryResult) -> None:
+    async def _reply(self, _home: str, client: str, piece: HistoryResult) -> None:
         await self._context.say(HISTORY_RESULT, piece, client=client)
 
     async def _write(self, history: Keeping, rows: Sequence[Row]) -> None:
@@ -267,28 +266,14 @@ class Recorder:
             await asyncio.sleep(_SAY_EVERY_S)
 
     async def _say_counter(self, history: Keeping, counter: Counter) -> None:
-        pricing, home = history.pricing, counter.subject is None
-        energy = Energy(
-            as_of=moment(history.newest_us),
-            total_kwh=_kwh(counter.total_mj),
-            today_kwh=_kwh(counter.today_mj),
-            month_kwh=_kwh(counter.month_mj),
-            today_cost=_money(counter.today_nano),
-            month_cost=_money(counter.month_nano),
-            currency=self._currency if counter.month_nano is not None else None,
-            rate=pricing.price(self._now_s(), self._used_mj(pricing, counter)) if home else None,
-            estimated=not home,
-            exported_kwh=_kwh(counter.exported_mj) if counter.exported_mj else None,
-            missed_kwh=_kwh(counter.gap_mj) if home else None,
-        )
+        energy = energy_message(counter, history.pricing, self._currency, moment(history.newest_us), self._now_s())
         if counter.subject is None:
             await self._context.say(ENERGY, energy)
         else:
             await self._context.say(ENERGY_OF, energy, appliance=counter.subject)
 
     def _used_mj(self, pricing: Pricing, counter: Counter) -> int:
-        tariff = pricing.tariff(self._now_s())
-        return counter.today_mj if tariff and tariff.tier_period == "day" else counter.month_mj
+        return used_in_tier_period_mj(pricing, counter, self._now_s())
 
     def _note(self, found: Sequence[Counter]) -> None:
         """Before they are said, beside the history: where that is damaged, counters go on from here."""
@@ -300,7 +285,7 @@ class Recorder:
         return json.loads(self._context.store.get(_COUNTERS) or b"{}")
 
     def _watch_budget(self, counter: Counter) -> None:
-        budget, spent = self._settings.budget.month_cost, _money(counter.month_nano)
+        budget, spent = self._settings.budget.month_cost, money(counter.month_nano)
         if budget is None or spent is None:
             return
         now = self._context.clock.now()
@@ -407,9 +392,5 @@ class _Patient(AbstractAsyncContextManager[Opened]):
         return await self._entered.__aexit__(*details)
 
 
-def _kwh(energy_mj: int) -> float:
-    return round(energy_mj / MJ_PER_KWH, 6)
-
-
-def _money(cost_nano: int | None) -> float | None:
-    return None if cost_nano is None else round(cost_nano / NANO, 6)
+async def _found(opened: Opened) -> tuple[Answering, int]:
+    return opened.answers, opened.history.raw_since_us

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
-from services.recorder.domain.batch import Batch
-from services.recorder.domain.records import Row
+from services.recorder.domain.batch import MOST_WAITING, Batch
+
+R = TypeVar("R")
 
 
-class Batches:
+class Batches(Generic[R]):
     """Rows come one by one and are written many at once."""
 
-    def __init__(self, commit_every_s: float) -> None:
-        self._batch = Batch(commit_every_s)
-        self._waiting: list[tuple[Row, asyncio.Future[None]]] = []
+    def __init__(self, commit_every_s: float, most_waiting: int = MOST_WAITING) -> None:
+        self._batch = Batch(commit_every_s, most_waiting)
+        self._waiting: list[tuple[R, asyncio.Future[None]]] = []
         self._came = asyncio.Event()
 
     @property
@@ -20,7 +22,7 @@ class Batches:
         """How many wait."""
         return len(self._waiting)
 
-    async def written(self, row: Row) -> None:
+    async def written(self, row: R) -> None:
         """Return once the row is committed."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -29,7 +31,7 @@ class Batches:
         self._came.set()
         await done
 
-    async def write_all(self, write: Callable[[Sequence[Row]], Awaitable[None]]) -> None:
+    async def write_all(self, write: Callable[[Sequence[R]], Awaitable[None]]) -> None:
         """Write what comes, until cancelled. `write` returns once its rows are committed."""
         while True:
             await self._due()

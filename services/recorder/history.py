@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table, delete, func, insert, null, select
 
 from services.recorder import ledger
+from services.recorder.counting import Counted, read_counters
 from services.recorder.database import Database, available
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
@@ -16,7 +17,7 @@ from services.recorder.domain.failures import Unusable
 from services.recorder.domain.records import Happening, MainsRow, Row, StateRow, moment
 from services.recorder.domain.series import SeriesRow
 from services.recorder.domain.tariff import PriceSeries, Pricing, Tariff, Version
-from services.recorder.tables import HOME, counters, days, gaps, happenings, homes, mains, minutes, notes, series, states, subjects, tariffs
+from services.recorder.tables import HOME, happenings, homes, mains, minutes, notes, series, states, subjects, tariffs
 
 T = TypeVar("T")
 AtRow = TypeVar("AtRow", MainsRow, StateRow)
@@ -333,58 +334,8 @@ class History:
         )
 
     def _counters(self, connection: Connection, now_s: int) -> list[Counter]:
-        home, today_s, month_s = self.home_id, self.calendar.day(now_s)[0], self.calendar.month(now_s)[0]
-        sums = (func.sum(days.c.imported_mj), func.sum(days.c.exported_mj), func.sum(days.c.cost_nano))
-        grouped = select(days.c.subject, *sums).where(days.c.home == home).group_by(days.c.subject)
-        total, month, today = (
-            {subject: values for subject, *values in connection.execute(statement)}
-            for statement in (grouped, grouped.where(days.c.at_s >= month_s), grouped.where(days.c.at_s == today_s))
-        )
-        kept = {
-            row[0]: row[1:]
-            for row in connection.execute(
-                select(counters.c.subject, counters.c.carried_mj, counters.c.floor_mj).where(counters.c.home == home)
-            )
-        }
-        gap_mj = int(connection.execute(select(func.sum(gaps.c.estimate_mj)).where(gaps.c.home == home)).scalar() or 0)
-        standing = self._standing(connection, home, now_s)
-        names: dict[str | None, int] = {None: HOME, **self.subjects}
-        found: list[Counter] = []
-        for name, subject in names.items():
-            carried_mj, floor_mj = kept.get(subject, (0, 0))
-            own_today, own_month = standing if subject == HOME else (0, 0)
-            found.append(
-                Counter(
-                    subject=name,
-                    total_mj=max(int(floor_mj), int(carried_mj) + _sum(total, subject, 0)),
-                    exported_mj=_sum(total, subject, 1),
-                    today_mj=_sum(today, subject, 0),
-                    month_mj=_sum(month, subject, 0),
-                    today_nano=_cost(today, subject, own_today),
-                    month_nano=_cost(month, subject, own_month),
-                    gap_mj=gap_mj if subject == HOME else 0,
-                )
-            )
-        return found
-
-    def _standing(self, connection: Connection, home: int, now_s: int) -> tuple[int, int]:
-        """The standing charge of today, and of the days of this month since the history begins."""
-        pricing = self.pricing
-        first_s = connection.execute(select(func.min(days.c.at_s)).where(days.c.home == home, days.c.subject == HOME)).scalar()
-        if first_s is None:
-            return 0, 0
-        start_s = max(self.calendar.month(now_s)[0], int(first_s))
-        return pricing.standing_nano(now_s), sum(pricing.standing_nano(day_s) for day_s, _ in self.calendar.days(start_s, now_s + 1))
+        return read_counters(connection, {self.home_id: Counted(self.subjects, self.pricing)}, now_s, self.calendar)[self.home_id]
 
 
 def _mains(home: int, row: MainsRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _MAINS_COLUMNS} | {"home": home, "estimated": int(row.estimated)}
-
-
-def _sum(sums: Mapping[int, Sequence[Any]], subject: int, column: int) -> int:
-    return int((sums.get(subject) or (0, 0, 0))[column] or 0)
-
-
-def _cost(sums: Mapping[int, Sequence[Any]], subject: int, standing_nano: int) -> int | None:
-    cost_nano = (sums.get(subject) or (0, 0, None))[2]
-    return None if cost_nano is None else int(cost_nano) + standing_nano

@@ -28,8 +28,16 @@ class Answering(Protocol):
         ...
 
 
-Say = Callable[[str, HistoryResult], Awaitable[None]]
-"""Takes the client and a piece."""
+Say = Callable[[str, str, HistoryResult], Awaitable[None]]
+"""Takes the home, the client and a piece."""
+
+Find = Callable[[str], Awaitable[tuple[Answering, int]]]
+"""Takes the home; who answers for it, and since when single readings are there, µs.
+
+Raises:
+    BadQuestion: nothing is known of it.
+    Unavailable: the database can't be reached.
+"""
 
 
 class Replies:
@@ -39,41 +47,42 @@ class Replies:
         self._say = say
         self._health = health
         self._timeout_s = timeout_s
-        self._queue: asyncio.Queue[HistoryQuery] = asyncio.Queue(_MOST_WAITING)
+        self._queue: asyncio.Queue[tuple[str, HistoryQuery]] = asyncio.Queue(_MOST_WAITING)
 
     async def ask(self, received: Received[HistoryQuery]) -> None:
         """Put a question into the queue, or refuse it at once."""
         if received.retained:
             return
         try:
-            self._queue.put_nowait(received.payload)
+            self._queue.put_nowait((received.parameters["home"], received.payload))
         except asyncio.QueueFull:
-            await self._refuse(received.payload, "too many questions wait: ask again in a few seconds")
+            await self._refuse(received.parameters["home"], received.payload, "too many questions wait: ask again in a few seconds")
 
-    async def answer_all(self, answers: Answering, raw_since_us: Callable[[], int]) -> None:
+    async def answer_all(self, find: Find) -> None:
         """Answer, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(_WORKERS):
-                tasks.create_task(self._work(answers, raw_since_us))
+                tasks.create_task(self._work(find))
 
-    async def _work(self, answers: Answering, raw_since_us: Callable[[], int]) -> None:
+    async def _work(self, find: Find) -> None:
         while True:
-            query = await self._queue.get()
+            home, query = await self._queue.get()
             try:
-                columns, rows = await answers.answer(plan(query, raw_since_us()), self._timeout_s)
+                answers, raw_since_us = await find(home)
+                columns, rows = await answers.answer(plan(query, raw_since_us), self._timeout_s)
             except (BadQuestion, TooSlow) as error:
-                await self._refuse(query, str(error))
+                await self._refuse(home, query, str(error))
             except Unavailable as error:
-                await self._refuse(query, f"the history can't be read now: {error}")
+                await self._refuse(home, query, f"the history can't be read now: {error}")
             else:
-                await self._reply(query, columns, rows)
+                await self._reply(home, query, columns, rows)
 
-    async def _reply(self, query: HistoryQuery, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+    async def _reply(self, home: str, query: HistoryQuery, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
         # Some megabytes of JSON take long enough to hold up a reading; the thread lets others run between.
         for piece in await asyncio.to_thread(lambda: list(pieces(query.id, columns, rows))):
-            await self._say(query.client, piece)
+            await self._say(home, query.client, piece)
         self._health.work("answers")
 
-    async def _refuse(self, query: HistoryQuery, reason: str) -> None:
+    async def _refuse(self, home: str, query: HistoryQuery, reason: str) -> None:
         self._health.error("refused_questions")
-        await self._say(query.client, refusal(query.id, reason))
+        await self._say(home, query.client, refusal(query.id, reason))

@@ -13,6 +13,7 @@ class Batch:
     """Each few seconds; at once when the broker holds more back; soon after a burst, however few the broker hands out."""
 
     commit_every_s: float
+    most_waiting: int = MOST_WAITING
     waiting: int = 0
     first_at_s: float = 0.0
     newest_at_s: float = 0.0
@@ -31,7 +32,7 @@ class Batch:
         """How long to wait before writing, or None where nothing waits."""
         if not self.waiting:
             return None
-        if self.waiting >= MOST_WAITING:
+        if self.waiting >= self.most_waiting:
             return 0.0
         due_s = self.first_at_s + self.commit_every_s
         if self.waiting >= _BURST:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hems.contracts.alerts import Alert
-from hems.contracts.energy import Series, SeriesValue
-from services.recorder.domain.tariff import Pricing
+from hems.contracts.energy import Energy, Series, SeriesValue
+from services.recorder.domain.counters import Counter
+from services.recorder.domain.energy import MJ_PER_KWH
+from services.recorder.domain.tariff import NANO, Pricing
 
 _HALF_HOUR_S = 1_800
 _AHEAD_S = 48 * 3_600
@@ -36,6 +38,35 @@ def series_message(rows: Sequence[SeriesRow], unit: str, at: datetime) -> Series
     return Series(as_of=at, unit=unit, values=values)
 
 
+def energy_message(counter: Counter, pricing: Pricing, currency: str, as_of: datetime, now_s: int) -> Energy:
+    """A counter as a message; the home's also says what the next kWh costs, and what was missed."""
+    home = counter.subject is None
+    return Energy(
+        as_of=as_of,
+        total_kwh=_kwh(counter.total_mj),
+        today_kwh=_kwh(counter.today_mj),
+        month_kwh=_kwh(counter.month_mj),
+        today_cost=money(counter.today_nano),
+        month_cost=money(counter.month_nano),
+        currency=currency if counter.month_nano is not None else None,
+        rate=pricing.price(now_s, used_in_tier_period_mj(pricing, counter, now_s)) if home else None,
+        estimated=not home,
+        exported_kwh=_kwh(counter.exported_mj) if counter.exported_mj else None,
+        missed_kwh=_kwh(counter.gap_mj) if home else None,
+    )
+
+
+def used_in_tier_period_mj(pricing: Pricing, counter: Counter, now_s: int) -> int:
+    """What decides the tier that is reached."""
+    tariff = pricing.tariff(now_s)
+    return counter.today_mj if tariff and tariff.tier_period == "day" else counter.month_mj
+
+
+def money(cost_nano: int | None) -> float | None:
+    """In the currency."""
+    return None if cost_nano is None else round(cost_nano / NANO, 6)
+
+
 def budget_alert(spent: float, budget: float, currency: str, month: str, at: datetime, told_percent: int) -> tuple[int, Alert] | None:
     """The alert that is due at 80 % and at 100 % of the month's budget, with its percentage."""
     reached = max((percent for percent in (80, 100) if spent >= budget * percent / 100), default=0)
@@ -50,3 +81,7 @@ def budget_alert(spent: float, budget: float, currency: str, month: str, at: dat
 
 def _moment(at_s: int) -> datetime:
     return datetime.fromtimestamp(at_s, UTC)
+
+
+def _kwh(energy_mj: int) -> float:
+    return round(energy_mj / MJ_PER_KWH, 6)
