@@ -10,6 +10,8 @@ from services.dashboard.domain.texts import Texts
 from services.dashboard.gate import COOKIE, session_token
 from services.dashboard.sessions import SessionBook, TooManyTries
 
+_MOST_FIELDS = 4
+
 _PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · hems</title><link rel="icon" href="/page/icon.svg"><link rel="stylesheet" href="/page/style.css"></head>
@@ -34,7 +36,10 @@ class LoginPage:
 
     async def sign_in(self, request: Request) -> Response:
         """Look at a password."""
-        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4)
+        try:
+            form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+        except ValueError:  # no form of ours: nobody's try
+            return self._page(self._texts("wrong_password"), 400)
         address = request.client.host if request.client else ""
         try:
             token = await self._sessions.sign_in(form.get("password", [""])[0], address)

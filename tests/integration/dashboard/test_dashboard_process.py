@@ -62,6 +62,7 @@ def test_beyond_this_computer_it_asks_for_the_password(shared_mosquitto: RealBro
         assert browser.get("/").status_code == 401
         assert "password" in browser.get("/", headers={"accept": "text/html"}, follow_redirects=True).text
         assert browser.post("/login", data={"password": PASSWORD}).status_code == 403  # it does not say from which page
+        assert browser.post("/login", content=b"&=".join([b"\xff"] * 100), headers=origin).status_code == 400  # that is no form
         signed_in = browser.post("/login", data={"password": PASSWORD}, headers=origin)
         assert signed_in.status_code == 303
         assert {"httponly", "samesite=strict"} <= {part.strip().lower() for part in signed_in.headers["set-cookie"].split(";")}
