@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -146,6 +147,16 @@ class ChaosHome(ABC):
     def log(self) -> str:
         """What all services have said."""
 
+    def bugs(self) -> list[str]:
+        """What ended services that nobody had foreseen, each in its last line."""
+        found: list[str] = []
+        for line in self.log().splitlines():
+            if '"a bug stopped the service' in line:
+                said: dict[str, Any] = json.loads(line[line.index("{") :])
+                lines = [part.strip(" |+-") for part in str(said.get("exception", "")).splitlines()]
+                found.append(f"{said.get('service', '')} {[part for part in lines if part][-1:]}")
+        return found
+
     async def isolate(self, name: str, seconds: float) -> bool:
         """Take a service's network away for a while; whether that can be done here."""
         return False
@@ -234,6 +245,7 @@ class ChaosHome(ABC):
             finally:
                 serving.cancel()
                 await asyncio.gather(serving, return_exceptions=True)
+                (self.directory / "services.log").write_text(self.log())
 
     @contextlib.asynccontextmanager
     async def metered(self) -> AsyncGenerator[None]:

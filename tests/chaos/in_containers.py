@@ -82,9 +82,9 @@ class InContainers(ChaosHome):
         return self.state / service / ROOT.home / name
 
     async def kill(self, name: str) -> None:
-        """Its first process, so that it is the engine that brings the container back."""
+        """Its program, so that it is the engine that brings the container back."""
         self.kills += 1
-        process = int(self._compose.inspect(name)["State"]["Pid"])
+        process = self._compose.program(name)
         if process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)

@@ -83,8 +83,9 @@ def _messages(home: ChaosHome) -> Iterator[Verdict]:
 
 def _services(home: ChaosHome) -> Iterator[Verdict]:
     log, page = home.log(), home.page
-    bugs, mistakes = log.count("a bug stopped the service"), log.count("the configuration has mistakes")
-    yield Verdict("no bug ended a service", bugs == mistakes == 0, f"{bugs} bugs, {mistakes} starts with a wrong configuration")
+    bugs, mistakes = home.bugs(), log.count("the configuration has mistakes")
+    figures = f"{len(bugs)} bugs{''.join(f', {bug}' for bug in bugs)}; {mistakes} starts with a wrong configuration"
+    yield Verdict("no bug ended a service", not bugs and not mistakes, figures)
     figures = f"{page.visits} visits, {page.waited} had to wait, {page.unanswered} in vain, {page.broken} answers of a broken page"
     yield Verdict("the page comes back", page.unanswered == page.broken == 0 and page.visits > 0, figures)
 

@@ -37,7 +37,9 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        connections = list(self._connections)
         self.cut()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     def cut(self) -> int:
         """End every connection; how many there were."""
@@ -65,7 +67,8 @@ class Proxy:
             self._connections.discard(task)
             for way in passing:
                 way.cancel()
-            await asyncio.gather(*passing, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):  # cut once more
+                await asyncio.gather(*passing, return_exceptions=True)
             for end in (writer, back):
                 end.transport.abort()
 
