@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from services.disaggregator.training import calibrate
-from services.disaggregator.training.activations import rule_of
+from services.disaggregator.training.activations import Flags, rule_of
 from services.disaggregator.training.export import Trained
 from services.disaggregator.training.measures import Judged, calibration_error, judged, say
 from services.disaggregator.training.network import build
-from services.disaggregator.training.packs import PACKS, Recording, latest, read, resample
+from services.disaggregator.training.packs import PACKS, Floats, Recording, latest, read, resample
 from services.disaggregator.training.progress import tell
 from services.disaggregator.training.recipes import Part, Recipe
 from services.disaggregator.training.thresholds import CYCLES, Thresholds, choose, choose_corrected, corrected_figures
@@ -23,6 +23,7 @@ from services.disaggregator.training.train import Plan, train
 
 JUDGED_DAYS = 200
 """How many of a left-out home's last days are judged: more take longer and change little."""
+FIT_SHARES = (1.0, 0.5, 0.0)
 Folds = dict[str, list[tuple[str, Judged]]]
 """By appliance: home left out, and what was said about it."""
 
@@ -93,13 +94,26 @@ def calibrated(plan: Plan, models: list[keras.Model], folds: Folds) -> tuple[Tra
 
 
 def _fit(homes: list[tuple[str, Judged]], lag: int) -> tuple[float, float]:
-    """Slope and offset of one head, fitted on all homes left out; each counts the same. One home alone fits only itself."""
-    if len(homes) < 2:
+    """Slope and offset of one head, fitted on all homes left out; each counts the same.
+
+    How often an appliance runs differs from home to home, so that a fit may harm the next one: of the whole fit, half of it and none,
+    that is taken which is the least wrong in the worst of the homes when that home has no part in it.
+    """
+    if not homes:
         return 1.0, 0.0
-    logits = np.concatenate([calibrate.logits_of(home.probability[:, lag]) for _, home in homes])
-    truth = np.concatenate([home.truth_on for _, home in homes])
-    weight = np.concatenate([np.full(len(home.truth_on), 1e5 / len(home.truth_on), np.float32) for _, home in homes])
-    return calibrate.platt(logits, truth, weight)
+    each = [(said.probability[:, lag], said.truth_on) for _, said in homes]
+    whole = calibrate.fitted(each)
+    if len(homes) < 2:
+        return whole
+    wrong = [max(_wrong_without(each, number, share) for number in range(len(each))) for share in FIT_SHARES]
+    return calibrate.shrunk(whole, FIT_SHARES[int(np.argmin(wrong))])
+
+
+def _wrong_without(each: list[tuple[Floats, Flags]], number: int, share: float) -> float:
+    """The calibration error in one home, with that share of what was fitted on the others."""
+    probability, truth_on = each[number]
+    slope, offset = calibrate.shrunk(calibrate.fitted(each[:number] + each[number + 1 :]), share)
+    return calibration_error(calibrate.apply(probability[:, None], (slope,), (offset,))[:, 0], truth_on)
 
 
 def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -27,6 +27,20 @@ def platt(logits: Floats, truth_on: Flags, weight: Floats, rounds: int = 25) -> 
     return float(np.clip(slope, 0.2, 3.0)), float(np.clip(offset, -4.0, 4.0))
 
 
+def fitted(homes: list[tuple[Floats, Flags]]) -> tuple[float, float]:
+    """Slope and offset for the probabilities [samples] and truths of several homes; each counts the same."""
+    logits = np.concatenate([logits_of(probability) for probability, _ in homes])
+    truth = np.concatenate([truth_on for _, truth_on in homes])
+    weight = np.concatenate([np.full(len(truth_on), 1e5 / len(truth_on), np.float32) for _, truth_on in homes])
+    return platt(logits, truth, weight)
+
+
+def shrunk(fit: tuple[float, float], share: float) -> tuple[float, float]:
+    """A share of a fit; none of it leaves a probability as it is."""
+    slope, offset = fit
+    return slope**share, offset * share
+
+
 def apply(probability: Floats, slopes: tuple[float, ...], offsets: tuple[float, ...]) -> Floats:
     """Calibrated probabilities, [samples, lags]."""
     logits = logits_of(probability) * np.asarray(slopes, np.float32) + np.asarray(offsets, np.float32)

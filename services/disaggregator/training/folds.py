@@ -24,9 +24,11 @@ def said_of_all(workshop: Workshop, recipe: Recipe) -> Folds:
 
 
 def fold(workshop: Workshop, recipe: Recipe, home: str, said: Folds) -> tuple[list[Trained], list[dict[str, Any]]]:
-    """The model's networks as if this home had never been recorded, and their appliances' entries in the card."""
+    """The networks that are judged on this home, as if it had never been recorded, and their appliances' entries in the card."""
     networks, entries = list[Trained](), list[dict[str, Any]]()
     for part in recipe.parts:
+        if home not in {PACKS[judge].home for judge in part.judges}:
+            continue
         tell(f"{', '.join(part.plan.appliances)}: without {home}")
         model = workshop.network(part.plan, *files_without(part, home))
         others = {name: [(judge, each) for judge, each in said[name] if judge != home] for name in part.plan.appliances}

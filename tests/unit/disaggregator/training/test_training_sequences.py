@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from services.disaggregator.training import activations, augment, courses, features, kettles, packs
+from services.disaggregator.training import activations, augment, calibrate, courses, features, kettles, packs
 from services.disaggregator.training.packs import Floats, Recording
 
 HOUR = 120
@@ -144,3 +144,17 @@ def test_wandering_has_no_steps() -> None:
         assert mains_w.min() >= 0
         assert 0 < mains_w.max() <= 1500
         assert np.abs(np.diff(mains_w)).max() <= 0.8 * mains_w.max()
+
+
+def test_a_fit_makes_a_boastful_probability_true() -> None:
+    """What claims .8 and is so half of the time is said with .5; half of the fit stays between."""
+    random = np.random.default_rng(6)
+    probability = random.choice(np.array([0.05, 0.8], np.float32), 20_000)
+    truth_on = random.random(20_000) < np.where(probability > 0.5, 0.5, 0.01)
+    fit = calibrate.fitted([(probability, truth_on)])
+    said = [
+        calibrate.apply(np.array([[0.8]], np.float32), *[(part,) for part in calibrate.shrunk(fit, share)]).item() for share in (1, 0.5, 0)
+    ]
+    assert said[0] == pytest.approx(0.5, abs=0.03)
+    assert 0.5 < said[1] < 0.8
+    assert said[2] == pytest.approx(0.8, abs=1e-4)
