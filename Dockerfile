@@ -12,11 +12,10 @@ RUN groupadd -g 1883 mosquitto && useradd -r -u 1883 -g 1883 -d /nonexistent -s 
  && apt-get update && apt-get upgrade -y \
  && apt-get install -y --no-install-recommends mosquitto mosquitto-clients \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*
+COPY containers/answers containers/end-if-silent /usr/local/bin/
 USER 1883:1883
 ENV XDG_CONFIG_HOME=/etc/hems/broker
-# It answers, to a user with a password.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=2 \
-  CMD ["mosquitto_sub", "-h", "127.0.0.1", "-t", "$SYS/broker/uptime", "-C", "1", "-W", "5"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=2 CMD ["answers"]
 CMD ["/usr/sbin/mosquitto", "-c", "/etc/hems/broker/mosquitto.conf"]
 
 
@@ -66,7 +65,7 @@ LABEL org.opencontainers.image.title="hems ${SERVICE}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=packages /opt/hems /opt/hems
-COPY containers/with-secrets containers/healthy containers/hems /usr/local/bin/
+COPY containers/with-secrets containers/healthy containers/end-if-silent containers/hems /usr/local/bin/
 COPY hems /opt/hems/code/hems
 COPY services/__init__.py services/cli.py /opt/hems/code/services/
 COPY services/${SERVICE} /opt/hems/code/services/${SERVICE}
@@ -92,3 +91,24 @@ COPY broker/mosquitto.conf /opt/hems/code/services/supervisor/mosquitto.conf
 HEALTHCHECK NONE
 ENTRYPOINT []
 CMD ["hems", "prepare"]
+
+
+# The days before the demo begins, as its history has them: three services' work, of which the image below keeps the result alone.
+FROM installer AS past
+COPY requirements/images/supervisor.txt requirements/images/replay.txt requirements/images/disaggregator.txt \
+     requirements/images/recorder.txt /requirements/
+RUN python3 -m venv --without-pip --system-site-packages /opt/hems \
+ && /uv/bin/uv pip sync --quiet --no-cache --link-mode copy --python /opt/hems/bin/python --require-hashes \
+      /requirements/supervisor.txt /requirements/replay.txt /requirements/disaggregator.txt /requirements/recorder.txt
+COPY hems /opt/hems/code/hems
+COPY services/__init__.py services/cli.py /opt/hems/code/services/
+COPY services/supervisor /opt/hems/code/services/supervisor
+COPY services/replay /opt/hems/code/services/replay
+COPY services/disaggregator /opt/hems/code/services/disaggregator
+COPY services/recorder /opt/hems/code/services/recorder
+ENV PYTHONPATH=/opt/hems/code
+RUN mkdir /past && python3 -m services.supervisor.demo_past /past && rm /past/*.parquet
+
+
+FROM setup AS demo-setup
+COPY --from=past /past /opt/hems/past

@@ -1,11 +1,16 @@
 """The days before the demo begins, put into its history by the commands that bring a home's old recordings in.
 
-That takes some seconds, so the result is kept beside the demo's folder until the program or the recording changes.
+That takes some seconds, so the result is kept beside the demo's folder until the program or the recording changes. A container's
+demo gets it from its image, where `python -m services.supervisor.demo_past FOLDER` wrote it.
 """
 
+import asyncio
 import hashlib
+import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import services
@@ -40,17 +45,36 @@ async def _write(plan: Plan, kept: Path) -> str | None:
     """Why it could not be written, if so."""
     shutil.rmtree(kept.parent, ignore_errors=True)
     kept.parent.mkdir(parents=True)
-    lines: list[str] = []
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        mains, appliances = Path(folder) / "mains.parquet", Path(folder) / "appliances.parquet"
-        environment = plan.of("recorder") | {"HEMS_STORAGE__DIRECTORY": folder}
-        for module, *arguments in (
-            ("services.replay", "--write-past", str(mains)),
-            ("services.cli", "import", str(mains)),
-            ("services.cli", "disaggregate", str(mains), str(appliances)),
-            ("services.cli", "import", str(appliances)),
-        ):
-            if await run_once("past", python(module, *arguments), environment, lambda _, line: lines.append(line)):
-                return " ".join(lines[-1:])
-        (Path(folder) / plan.home / "history.db").rename(kept)
+        why = await write(Path(folder), plan.of("recorder"))
+        if why is None:
+            (Path(folder) / plan.home / "history.db").rename(kept)
+        return why
+
+
+async def write(folder: Path, environment: Mapping[str, str]) -> str | None:
+    """Put the days before the demo into a history in a folder.
+
+    Args:
+        folder: gets `<home>/history.db`.
+        environment: what the recorder of that home is given.
+
+    Returns:
+        Why it could not be written, if so.
+    """
+    lines: list[str] = []
+    mains, appliances = folder / "mains.parquet", folder / "appliances.parquet"
+    for module, *arguments in (
+        ("services.replay", "--write-past", str(mains)),
+        ("services.cli", "import", str(mains)),
+        ("services.cli", "disaggregate", str(mains), str(appliances)),
+        ("services.cli", "import", str(appliances)),
+    ):
+        storage = {"HEMS_STORAGE__DIRECTORY": str(folder)}
+        if await run_once("past", python(module, *arguments), {**environment, **storage}, lambda _, line: lines.append(line)):
+            return " ".join(lines[-1:])
     return None
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(write(Path(sys.argv[1]), {**os.environ, "HEMS_CONFIG": str(DEMO_CONFIGURATION)})))

@@ -45,6 +45,7 @@ class Preparation:
         owners: user and group id by name: services, `broker`, `tls`, `postgres`.
         certificate_names: host names and addresses that the broker is reached by.
         postgres: the history lies in PostgreSQL.
+        demo_past: the history of the days before the demo begins.
     """
 
     directory: Path
@@ -53,6 +54,7 @@ class Preparation:
     owners: Mapping[str, int]
     certificate_names: Sequence[str] = ()
     postgres: bool = False
+    demo_past: Path | None = None
 
     def prepare(self, *, demo_speed: float | None = None) -> bool:
         """Do all of it.
@@ -76,6 +78,8 @@ class Preparation:
         if self.certificate_names:
             self._write_certificate()
         self._make_state(empty=demo_speed is not None)
+        if demo_speed is not None:
+            self._recall()
         return True
 
     def secrets(self, user: str) -> Path:
@@ -149,6 +153,17 @@ class Preparation:
                 shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
             self._own(folder, owner, 0o700)
+
+    def _recall(self) -> None:
+        """Give the demo its past, where there is one."""
+        if self.state is None or self.demo_past is None or not self.demo_past.exists():
+            return
+        home: dict[str, Any] = yaml.safe_load(DEMO_CONFIGURATION.read_text(encoding="utf-8"))
+        folder = self.state / "recorder" / str(home["home"]["id"])
+        folder.mkdir()
+        self._own(folder, "recorder", 0o700)
+        shutil.copyfile(self.demo_past, folder / "history.db")
+        self._own(folder / "history.db", "recorder", 0o600)
 
     def _in_use(self) -> bool:
         """Whether a sensor has written just now: `docker-compose up` a second time must not empty what a running demo writes."""

@@ -26,6 +26,7 @@ def _owner(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option("--tls-name", "names", multiple=True, help="A name or address that the broker is reached by; makes a certificate for it.")
 @click.option("--profiles", default="", help="Of docker-compose, with commas between: postgres and sms change what is prepared.")
 @click.option("--demo-speed", type=click.FloatRange(0.1, 1_000), help="Prepare the recorded home, so many times as fast.")
+@click.option("--demo-past", type=click.Path(dir_okay=False, path_type=Path), help="The history of the days before the demo begins.")
 @click.option("--show-account", is_flag=True, help="Only print the account for your own MQTT client.")
 def prepare(
     directory: Path,
@@ -35,6 +36,7 @@ def prepare(
     names: tuple[str, ...],
     profiles: str,
     demo_speed: float | None,
+    demo_past: Path | None,
     show_account: bool,
 ) -> None:
     """Make passwords, the broker's configuration and a certificate, for containers; what is there stays.
@@ -44,7 +46,7 @@ def prepare(
     chosen = {profile.strip() for profile in profiles.split(",")}
     # "a,b" in one value: an environment variable holds all of them.
     split = tuple(name.strip() for value in names for name in value.split(",") if name.strip())
-    preparation = Preparation(directory, state, person, owners, split, postgres="postgres" in chosen)
+    preparation = Preparation(directory, state, person, owners, split, postgres="postgres" in chosen, demo_past=demo_past)
     if show_account:
         click.echo(client_account(preparation), nl=False)
         return

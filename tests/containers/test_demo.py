@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -154,6 +155,33 @@ def test_a_killed_service_is_started_again(demo: Containers, service: str) -> No
     seen = readings(listening)
     demo.until(lambda: readings(listening) > seen, "readings did not go on")
     listening.close()
+
+
+@pytest.mark.parametrize(("service", "check"), [("load_manager", "healthy"), ("broker", "answers")])
+def test_what_hangs_is_ended_by_its_health_check_and_started_again(demo: Containers, service: str, check: str) -> None:
+    """Frozen as a whole, so that nothing inside of it can help; the check finds that it has been so for two minutes, and ends it."""
+    before, name = demo.restarts(f"demo-{service}"), f"demo-{service}"
+    demo.signal(name, "STOP")
+    age = "touch -d '-5 minutes' /tmp/health; rm -f /tmp/silent"
+    docker("exec", demo.identity(name), "sh", "-c", f"{age}; ! {check} && test -e /tmp/silent")
+    assert demo.restarts(name) == before  # not at the first sign
+    # The engine's own check would do so by itself, some minutes later. It ends the container in which it runs, and so itself.
+    aged = ["docker", "exec", demo.identity(name), "sh", "-c", f"touch -d '-5 minutes' /tmp/silent; {check}"]
+    subprocess.run(aged, capture_output=True, check=False)
+    demo.until(lambda: demo.restarts(name) > before, f"{service} was not started again")
+    checking = ["docker", "exec", demo.identity(name), check]
+    demo.until(lambda: subprocess.run(checking, capture_output=True, check=False).returncode == 0, f"{service} does not work again")
+
+
+def test_the_history_begins_days_before_the_demo(demo: Containers) -> None:
+    """As in `make run`: the page has something to show of yesterday, by itself and by appliance."""
+    counting = (
+        "import sqlite3; history = sqlite3.connect('file:/var/lib/hems/recorder/home/history.db?mode=ro', uri=True); "
+        "print(*history.execute('SELECT count(DISTINCT at_s), count(DISTINCT subject) FROM day').fetchone())"
+    )
+    days, subjects = map(int, docker("exec", demo.identity("demo-recorder"), "python3", "-c", counting).split())
+    assert days >= 3
+    assert subjects > 1
 
 
 def test_logs_are_json_and_rotate(demo: Containers) -> None:

@@ -42,12 +42,13 @@ def test_a_container_gets_no_right_that_it_does_not_need(name: str) -> None:
 
 @pytest.mark.parametrize("name", LASTING)
 def test_what_stays_up_is_nobodys_root_and_comes_back(name: str) -> None:
-    """It runs under a number of its own, as the set-up knows it, adds no capability, and is started again when it ends."""
+    """It runs under a number of its own, as the set-up knows it, adds no capability, and is started again when it ends or hangs."""
     stanza = STANZAS[name]
     user, group = stanza["user"].split(":")
     assert user == group != "0"
     assert "cap_add" not in stanza
     assert stanza["restart"] == "unless-stopped"
+    assert stanza["init"] is True
     assert stanza["pids_limit"] <= 100
     assert owner(name) == "" or OWNERS[owner(name)] == user
 

@@ -73,12 +73,19 @@ class Containers:
         return int(self.inspect(service)["RestartCount"])
 
     def kill(self, service: str) -> None:
-        """End its first process as `kill -9`: unlike `docker kill`, the engine has to bring it back."""
+        """End its program as `kill -9`: unlike `docker kill`, the engine has to bring it back."""
         self.signal(service, "KILL")
 
+    def program(self, service: str) -> int:
+        """The process that does its work: the child of the engine's init, as this computer numbers it; 0 where it does not run."""
+        first = int(self.inspect(service)["State"]["Pid"])
+        children = Path(f"/proc/{first}/task/{first}/children")
+        found = children.read_text().split() if first and children.exists() else []
+        return int(found[0]) if found else first
+
     def signal(self, service: str, name: str) -> None:
-        """Send its first process a signal, as from the host."""
-        process = str(self.inspect(service)["State"]["Pid"])
+        """Send its program a signal, as from the host."""
+        process = str(self.program(service))
         docker(
             "run", "--rm", "--pid", "host", "--network", "none", "--user", "0", "--cap-drop", "ALL", "--cap-add", "KILL",
             "--entrypoint", "sh", "hems-broker", "-c", f"kill -{name} {process}",

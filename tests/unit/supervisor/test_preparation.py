@@ -118,6 +118,20 @@ def test_a_demo_that_runs_is_left_alone(tmp_path: Path) -> None:
     assert not database.exists()
 
 
+def test_the_demo_is_given_its_past_anew_at_each_start(tmp_path: Path) -> None:
+    """The recorder finds the days before the demo as its own history; without a past it finds none, and the demo begins all the same."""
+    past, history = tmp_path / "past.db", tmp_path / "state/recorder/home/history.db"
+    past.write_bytes(b"three days")
+    assert preparation(tmp_path, demo_past=past).prepare(demo_speed=20)
+    assert history.read_bytes() == b"three days"
+    assert (history.stat().st_mode & 0o777, history.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    history.write_bytes(b"three days and what came since")
+    assert preparation(tmp_path, demo_past=past).prepare(demo_speed=20)
+    assert history.read_bytes() == b"three days"
+    assert preparation(tmp_path, demo_past=tmp_path / "none").prepare(demo_speed=20)
+    assert not history.exists()
+
+
 def test_a_demo_switches_nothing_real_and_asks_for_no_password() -> None:
     """Its relays are simulated, and its page is for this computer alone."""
     home = yaml.safe_load(demo_configuration(20, 0))
