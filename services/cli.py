@@ -31,6 +31,7 @@ _COMMANDS = {
     "disaggregate": ("services.disaggregator.command:disaggregate", "Name the appliances in a recorded home."),
     "evaluate": ("services.disaggregator.command:evaluate", "Measure how well the appliances are named."),
     "replay": ("services.replay.command:replay", "Play a recorded home as a meter."),
+    "simulate": ("services.replay.simulate_command:simulate", "Play many homes at once, to see what a broker holds."),
     "convert": ("services.replay.command:convert", "Make a recording of a publisher's original files."),
     "record": ("services.sensor.command:record", "Keep a serial port's raw bytes, for a bug report."),
 }

@@ -1,7 +1,7 @@
 """The disaggregator of many homes: their mains power in, each home's appliance states and events out.
 
-A reading is acknowledged once the events that follow from it are at the broker and its home's state is kept. Where either
-fails, the home is forgotten, and goes on from what was kept when the reading comes again; the same event has the same id.
+A reading is acknowledged once the events that follow from it are at the broker and its home's state is kept. After a crash in
+between, the home goes on from what was kept when the reading comes again, and the same event has the same id.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from typing import Any, Self
 
 import structlog
 
-from hems.actor.bus import Broker, Input, TryAgain
+from hems.actor.bus import Broker, Input, Session
+from hems.actor.connection import Connection
 from hems.actor.context import Context
 from hems.actor.failures import ends_on, still_cancelled
 from hems.actor.logs import FaultLog, Log
@@ -105,11 +106,19 @@ class FleetDisaggregator:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_batches(states))
             tasks.create_task(self._speech.repeat())
+            tasks.create_task(self._voice().keep())
             if self._fleet.partitions is None:
                 self._begin(Root("+", self._context.root.prefix), tasks)
             else:
                 tasks.create_task(self._take_partitions(states, self._fleet.partitions, tasks))
             await self._look()  # a body without an end, as `still_cancelled` needs it
+
+    def _voice(self) -> Connection:
+        around, root = self._around, self._context.root
+        session = Session(f"{root.prefix}-{root.home}-disaggregator-voice", window=self._fleet.window)
+        return Connection(
+            around.broker, session, (), (self._speech.lend,), root=root, clock=around.clock, health=around.health, log=around.log
+        )
 
     def _begin(self, root: Root, tasks: asyncio.TaskGroup) -> None:
         self._reads += 1
@@ -141,7 +150,7 @@ class FleetDisaggregator:
             await asyncio.sleep(self._fleet.gather_s)
             self._arrived.clear()
             arrivals, self._inbox = self._inbox, []
-            ready = await self._in_order(states, [arrival for arrival in arrivals if arrival.waits])
+            ready = await self._in_order(states, [arrival for arrival in arrivals if not arrival.done.done()])
             if ready:
                 await self._read(states, ready)
             if time.monotonic() >= let_go_at_s or len(self._homes) > self._fleet.most_homes:
@@ -160,7 +169,7 @@ class FleetDisaggregator:
         now_s = time.monotonic()
         for arrival in arrivals:
             self._held.put(arrival.reading.home, arrival.reading.time_s, arrival, now_s)
-        ready = [arrival for arrival in self._held.ready(now_s, self._homes.follows) if arrival.waits]
+        ready = [arrival for arrival in self._held.ready(now_s, self._homes.follows) if not arrival.done.done()]
         self._context.health.gauge("held_readings", len(self._held))
         return ready
 
@@ -179,13 +188,14 @@ class FleetDisaggregator:
         steps = self._step(arrivals)
         said: dict[str, Said] = {}
         for arrival, told in zip(arrivals, steps, strict=True):
-            self._put_into_words(said.setdefault(arrival.reading.home, Said(arrival.voice)), arrival, told)
-        failed = await self._speech.say(said)
-        parts = [Part(home, key, value) for home in said if home not in failed for key, value in self._homes[home].home.save().items()]
-        if parts:
-            await states.save(parts)
-        self._homes.let_go(failed)
-        self._finish(arrivals, failed)
+            self._put_into_words(said.setdefault(arrival.reading.home, Said()), arrival, told)
+        await self._speech.say(said)
+        await states.save([Part(home, key, value) for home in said for key, value in self._homes[home].home.save().items()])
+        self._heard_at = self._context.clock.now()
+        self._context.health.blind = None
+        for arrival in arrivals:
+            if not arrival.done.done():
+                arrival.done.set_result(None)
 
     def _step(self, arrivals: list[Arrival]) -> list[list[Step]]:
         began_s = time.perf_counter()
@@ -206,17 +216,6 @@ class FleetDisaggregator:
         said.add_events(arrival.reading.home, steps, arrival.arrived_at)
         if steps and arrival.arrived_at.timestamp() - arrival.reading.time_s <= self._history_after.total_seconds():
             said.add_states(home.appliances, sayer, steps[-1].time_s)
-
-    def _finish(self, arrivals: list[Arrival], failed: Collection[str]) -> None:
-        self._heard_at = self._context.clock.now()
-        self._context.health.blind = None
-        for arrival in arrivals:
-            if arrival.reading.home in failed:
-                arrival.voice.broken = True  # what came after it by this connection comes after it again
-                if not arrival.done.done():
-                    arrival.done.set_exception(TryAgain("a home's events could not be said"))
-            elif not arrival.done.done():
-                arrival.done.set_result(None)
 
     def _let_go(self) -> None:
         before_s = (self._context.clock.now() - timedelta(seconds=self._fleet.silent_after_s)).timestamp()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hems.actor.bus import Broker, Bus, Input, Received, Session
+from hems.actor.bus import Broker, Input, Received, Session
 from hems.actor.clock import Clock
 from hems.actor.connection import Connection
 from hems.actor.health import Health
@@ -20,27 +20,13 @@ from services.disaggregator.domain.timeliness import CLOCKS_DIFFER_BY
 _HOME = re.compile(r"[a-z0-9_-]{1,32}")
 
 
-@dataclass(eq=False)
-class Voice:
-    """A connection as long as it stands. What came by one that broke comes again by the next."""
-
-    bus: Bus
-    broken: bool = False
-
-
 @dataclass(eq=False, slots=True)
 class Arrival:
-    """A reading that waits for its turn; `done` acknowledges it, or fails with `TryAgain`."""
+    """A reading that waits for its turn. `done` acknowledges it; cancelled, its connection broke, and it comes again by the next."""
 
-    voice: Voice
     reading: Reading
     arrived_at: datetime
     done: "asyncio.Future[None]"
-
-    @property
-    def waits(self) -> bool:
-        """Whether it can still be acknowledged."""
-        return not self.voice.broken and not self.done.done()
 
 
 @dataclass
@@ -71,7 +57,7 @@ class Surroundings:
 
 
 class Partition:
-    """Reads one partition's mains, of every home in it, and lends its connection to answer them.
+    """Reads one partition's mains, of every home in it.
 
     Args:
         root: where its homes' mains stand, such as `hems-p/3/+`.
@@ -82,8 +68,6 @@ class Partition:
         self._root = root
         self._surroundings = surroundings
         self._take = take
-        self._connected = asyncio.Event()
-        self.voice: Voice | None = None
 
     async def keep(self) -> None:
         """Stay connected until cancelled."""
@@ -92,18 +76,9 @@ class Partition:
         session = Session(f"{self._root.prefix.replace('/', '-')}-disaggregator", durable=True, window=around.window)
         entries = [Input(MAINS, self._take_reading, durable=True, together=True, in_turn=False)]
         connection = Connection(
-            around.broker, session, entries, (self._lend,), root=self._root, clock=around.clock, health=around.health, log=around.log
+            around.broker, session, entries, (), root=self._root, clock=around.clock, health=around.health, log=around.log
         )
         await connection.keep()
-
-    async def _lend(self, bus: Bus) -> None:
-        self.voice = voice = Voice(bus)
-        self._connected.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            voice.broken, self.voice = True, None
-            self._connected.clear()
 
     async def _take_reading(self, received: Received[Mains]) -> None:
         if received.retained:
@@ -111,9 +86,7 @@ class Partition:
         home, mains = received.parameters["home"], received.payload
         if not self._surroundings.is_plausible(mains, home, received.arrived_at):
             return
-        while self.voice is None:
-            await self._connected.wait()
         done = asyncio.get_running_loop().create_future()
         reading = Reading(home, mains.measured_at.timestamp(), mains.power_w)
-        self._take(Arrival(self.voice, reading, received.arrived_at, done))
+        self._take(Arrival(reading, received.arrived_at, done))
         await done

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
-from hems.actor.bus import Disconnected, Refused
+from hems.actor.bus import Bus, Disconnected, Refused
 from hems.actor.health import Health
 from hems.contracts.appliances import ApplianceEvent, ApplianceState
 from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT
@@ -14,26 +13,24 @@ from hems.contracts.topic import Root
 from services.disaggregator.domain.home import Step
 from services.disaggregator.domain.saying import Appliance, Sayer
 from services.disaggregator.domain.telling import event_message, state_message
-from services.disaggregator.partition import Voice
 
 _SLICE_S = 0.25
 _SLICES = 80
 """The repetitions of a minute go out within some twenty seconds: every home's fall on the same moments of the clock."""
 
 
-class _Repetition(NamedTuple):
-    voice: Voice
-    payload: bytes
-
-
 @dataclass
 class Said:
-    """What one batch says to one home, over the connection that its readings came by."""
+    """What one batch says to one home."""
 
-    voice: Voice
     events: list[tuple[str, ApplianceEvent]] = field(default_factory=list[tuple[str, ApplianceEvent]])
     changes: dict[str, ApplianceState] = field(default_factory=dict[str, ApplianceState])
     repetitions: dict[str, ApplianceState] = field(default_factory=dict[str, ApplianceState])
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether anything can't wait."""
+        return bool(self.events or self.changes)
 
     def add_events(self, home: str, steps: Iterable[Step], arrived_at: datetime) -> None:
         """The events of some steps."""
@@ -49,57 +46,78 @@ class Said:
 
 
 class Speech:
-    """Says it, under `<prefix>/<home>`."""
+    """Says it, under `<prefix>/<home>`, over a connection that comes and goes.
+
+    It is not one that readings come by: what is not read from a busy connection are the answers to what was said, too.
+    """
 
     def __init__(self, prefix: str, health: Health) -> None:
         self._prefix = prefix
         self._health = health
-        self._later: dict[str, _Repetition] = {}
+        self._later: dict[str, bytes] = {}
+        self._bus: Bus | None = None
+        self._connected = asyncio.Event()
+        self._failed = asyncio.Event()
 
-    async def say(self, said: Mapping[str, Said]) -> set[str]:
-        """Say all that can't wait; returns the homes that were not told, since their connection broke."""
-        outcomes = await asyncio.gather(*(self._tell(home, words) for home, words in said.items() if words.events or words.changes))
-        failed = {home for home, told in outcomes if not told}
+    async def lend(self, bus: Bus) -> None:
+        """Speak over this connection for as long as it stands.
+
+        Raises:
+            Disconnected: something could not be said over it: another one is needed.
+        """
+        self._bus, self._failed = bus, asyncio.Event()
+        self._connected.set()
+        try:
+            await self._failed.wait()
+            raise Disconnected("the broker did not take what was said")
+        finally:
+            self._bus = None
+            self._connected.clear()
+
+    async def say(self, said: Mapping[str, Said]) -> None:
+        """Say all that can't wait, and come back when the broker has it."""
+        await asyncio.gather(*(self._tell(Root(home, self._prefix), words) for home, words in said.items() if words.is_urgent))
         for home, words in said.items():
-            if home not in failed:
-                self._health.work("events", len(words.events))
-                self._later.update(
-                    (APPLIANCE.at(Root(home, self._prefix), appliance=name), _Repetition(words.voice, state.to_wire()))
-                    for name, state in words.repetitions.items()
-                )
-        return failed
+            root = Root(home, self._prefix)
+            self._later |= {APPLIANCE.at(root, appliance=name): state.to_wire() for name, state in words.repetitions.items()}
+        self._health.work("events", sum(len(words.events) for words in said.values()))
 
     async def repeat(self) -> None:
         """Say the repetitions, spread over some time, until cancelled; one that is lost comes again within a minute."""
         while True:
             share = -(-len(self._later) // _SLICES)
             due = {topic: self._later.pop(topic) for topic in list(self._later)[:share]}
-            await asyncio.gather(
-                *(self._publish(voice, topic, payload, retain=APPLIANCE.retain) for topic, (voice, payload) in due.items())
-            )
+            await asyncio.gather(*(self._publish(topic, payload, retain=APPLIANCE.retain) for topic, payload in due.items()))
             await asyncio.sleep(_SLICE_S)
 
-    async def _tell(self, home: str, words: Said) -> tuple[str, bool]:
-        root = Root(home, self._prefix)
+    async def _tell(self, root: Root, words: Said) -> None:
+        for name in words.changes:
+            self._later.pop(APPLIANCE.at(root, appliance=name), None)  # older than what is said now
         events = [
-            self._publish(words.voice, APPLIANCE_EVENT.at(root, appliance=name), event.to_wire(), retain=APPLIANCE_EVENT.retain)
+            self._insist(APPLIANCE_EVENT.at(root, appliance=name), event.to_wire(), retain=APPLIANCE_EVENT.retain)
             for name, event in words.events
         ]
-        changes = [self._change(words.voice, APPLIANCE.at(root, appliance=name), state) for name, state in words.changes.items()]
-        return home, all(await asyncio.gather(*events, *changes))
+        changes = [
+            self._insist(APPLIANCE.at(root, appliance=name), state.to_wire(), retain=APPLIANCE.retain)
+            for name, state in words.changes.items()
+        ]
+        await asyncio.gather(*events, *changes)
 
-    async def _change(self, voice: Voice, topic: str, state: ApplianceState) -> bool:
-        self._later.pop(topic, None)  # older than what is said now
-        return await self._publish(voice, topic, state.to_wire(), retain=APPLIANCE.retain)
+    async def _insist(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        while not await self._publish(topic, payload, retain=retain):
+            await self._connected.wait()
 
-    async def _publish(self, voice: Voice, topic: str, payload: bytes, *, retain: bool) -> bool:
+    async def _publish(self, topic: str, payload: bytes, *, retain: bool) -> bool:
+        if self._bus is None:
+            return False
         try:
-            if voice.broken:
-                return False
-            await voice.bus.publish(topic, payload, qos=1, retain=retain)
-            self._health.work("delivered")
+            await self._bus.publish(topic, payload, qos=1, retain=retain)
         except Disconnected:
+            self._connected.clear()
+            self._failed.set()
             return False
         except Refused:
             self._health.error("refused_publications")
+        else:
+            self._health.work("delivered")
         return True
