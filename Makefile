@@ -25,7 +25,7 @@ test: ## Run the tests, a few minutes; ARGS="-k sensor" picks some
 
 test-long: ## Run the tests that take long too: kills, outages, fuzzing, and new random examples
 	$(PREPARE) dev
-	@HEMS_TEST_NEW_EXAMPLES=1 exec $(ENV)/python -m pytest -m "not browser" $(ARGS)
+	@HEMS_TEST_NEW_EXAMPLES=1 exec $(ENV)/python -m pytest -m "not browser and not containers" $(ARGS)
 
 test-postgres: ## Run the history's tests on a real PostgreSQL, brought where missing
 	$(PREPARE) dev
@@ -54,7 +54,7 @@ chaos: ## Disturb a home of real processes with 200 faults, and see what is kept
 
 audit: ## Look for known faults in the locked packages
 	$(PREPARE) dev
-	@exec $(ENV)/pip-audit --strict --disable-pip --require-hashes $(foreach file,run training build uv,-r requirements/$(file).txt) $(ARGS)
+	@$(PYTHON) -m scripts.audit $(ARGS)
 
 sbom: ## Write a bill of materials, CycloneDX, for the service packages: sbom.json
 	$(PREPARE) dev
