@@ -9,11 +9,13 @@ import yaml
 
 from hems.contracts.catalog import SERVICES
 from scripts.lock import images
+from services.bridge_adafruit.settings import BridgeAdafruitSettings
 from services.supervisor.settings import READY
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PI: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.pi.yml").read_text())
+HOOKS: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.hooks.yml").read_text())
 STANZAS: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONCE = ("setup", "demo-setup")
 CLOUD = {"bridge_adafruit"}
@@ -113,6 +115,16 @@ def test_the_pi_adds_devices_and_groups_and_nothing_else() -> None:
     assert set(PI["services"]["sensor"]) == {"group_add", "volumes", "device_cgroup_rules"}
     assert set(PI["services"]["actuator"]) == {"group_add", "devices"}
     assert all(re.fullmatch(r"c (4:64|(204|188|166):\*) rw", rule) for rule in PI["services"]["sensor"]["device_cgroup_rules"])
+
+
+def test_webhooks_are_shut_unless_asked_for_and_open_on_this_computer_then() -> None:
+    """The file that opens the door does nothing else, publishes on loopback, and says to the bridge where to listen."""
+    assert "ports" not in STANZAS["bridge_adafruit"]
+    assert set(HOOKS["services"]) == {"bridge_adafruit"}
+    opened = HOOKS["services"]["bridge_adafruit"]
+    assert opened["ports"] == ["${HEMS_HOOKS_ADDRESS:-127.0.0.1:8090}:8090"]
+    settings = BridgeAdafruitSettings.read({}, opened["environment"])
+    assert (settings.hooks_host, settings.hooks_port) == ("0.0.0.0", 8_090)  # noqa: S104  inside of its container
 
 
 @pytest.mark.parametrize("image", images())
