@@ -28,10 +28,9 @@ keepalive_interval 20
 restart_timeout 1 20
 start_type automatic
 
-# What is to go out waits here, in order, as long as max_queued_messages allows (72 hours of readings). At the cluster nothing waits
-# for the home: a session there for each home would cost it more than the homes' readings, and an old command must not come at all.
-local_cleansession false
-cleansession true
+# What is to go out waits here, in order, as long as max_queued_messages allows (72 hours of readings). What comes in has QoS 0: at
+# the cluster nothing waits for the home, which would cost it more than the homes' readings, and an old command must not come at all.
+cleansession false
 """
 
 

@@ -173,6 +173,18 @@ class BudgetSettings(_Part):
     month_cost: Annotated[float | None, Field(gt=0, description="in the home's currency; an alert at 80 % and at 100 %")] = None
 
 
+class FleetSettings(_Part):
+    """Many homes at once, instead of the one that `home.id` names; then `home.id` names this recorder. It needs PostgreSQL."""
+
+    partitions: Annotated[
+        int | None, Field(ge=1, le=1_000, description="how many the broker splits the readings into; absent where it splits nothing")
+    ] = None
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$", description="the first level of what the broker splits")] = "hems-p"
+    window: Annotated[int, Field(ge=20, le=20_000, description="messages on their way, a session")] = 2_000
+    most_rows: Annotated[int, Field(ge=20, le=100_000, description="written at once, before `commit_every_s` is over")] = 5_000
+    say_every_s: Annotated[float, Field(ge=0, le=3_600, description="each home's sums")] = 60
+
+
 class RecorderSettings(Section):
     """What is kept, where, and what energy costs."""
 
@@ -191,6 +203,17 @@ class RecorderSettings(Section):
     tariff: TariffSettings | None = None
     carbon: Annotated[SourceSettings | None, Field(description="the grid's carbon intensity, g/kWh")] = None
     budget: BudgetSettings = BudgetSettings()
+    fleet: Annotated[FleetSettings | None, Field(description="many homes in one process")] = None
+
+    @model_validator(mode="after")
+    def _fit_for_many(self) -> Self:
+        if self.fleet is None:
+            return self
+        if self.database is None or not self.database.get_secret_value().startswith("postgresql://"):
+            raise ValueError("the histories of many homes need PostgreSQL: set database to postgresql://user:password@host/name")
+        if isinstance(self.tariff, HalfHourlyTariff) or self.carbon is not None or self.budget.month_cost is not None:
+            raise ValueError("a half-hourly tariff, carbon and a budget are of one home: leave them out where fleet is set")
+        return self
 
 
 def _minute(time: str) -> int:

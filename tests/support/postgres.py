@@ -42,6 +42,12 @@ class RealPostgres:
         """Its database."""
         return f"postgresql://hems@127.0.0.1:{self.port}/postgres"
 
+    def new_database(self, name: str) -> str:
+        """The address of another database of this server, which is made."""
+        command = [self._programs / "createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "hems", name]
+        subprocess.run(command, check=True, env=_environment())
+        return f"postgresql://hems@127.0.0.1:{self.port}/{name}"
+
     def start(self) -> None:
         """Start it, and come back once it takes connections."""
         options = ("-p", str(self.port), "-k", str(self._folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
