@@ -1,5 +1,6 @@
 """ONNX files as networks: checked at the start, then stepped on one thread."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,25 +12,75 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the import: the l
 import onnxruntime as untyped_onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
 from services.disaggregator.card import Card, UnusableModel, read_card
+from services.disaggregator.carried_state import Part, apart, parts_of, put_together
 from services.disaggregator.domain.network import Floats, Model, Network
 
 onnxruntime: Any = untyped_onnxruntime
 
 SHIPPED = Path(__file__).parent / "model"
-_INPUTS = ("power_w", "state")
-_OUTPUTS = ("probability", "on_power_w", "state_next")
+MOST_AT_ONCE = 128
+"""Homes in one call: what more of them leave between two operations outgrows the processor's cache."""
+POWER, SAID, NEXT = "power_w", ("probability", "on_power_w"), "_next"
+
+Answer = tuple[Floats, Floats, Floats]
 
 
 class OnnxModel:
-    """A network of an ONNX file."""
+    """A network of an ONNX file. Not for several threads at once."""
 
-    def __init__(self, card: Card, session: Any) -> None:
+    def __init__(self, card: Card, one: Any, several: Any, parts: Sequence[Part]) -> None:
         self.model: Model = card.model
-        self._run = session.run
+        self._run = several.run
+        self._parts = parts
+        self._said = [*SAID, *(part.name + NEXT for part in parts)]
+        self._size = (len(card.appliances), len(card.lags_s))
+        self._one = _OneHome(one, parts, card.state_size, self._size)
 
-    def step(self, power_w: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
+    def step(self, power_w: Floats, state: Floats) -> Answer:
         """One tick of several homes, [homes, 1] and [homes, state_size]."""
-        return self._run(_OUTPUTS, {"power_w": power_w, "state": state})
+        homes = len(power_w)
+        if homes == 1:
+            return self._one.step(power_w, state)
+        said, state_next = np.empty((2, homes, *self._size), np.float32), np.empty_like(state)
+        for first in range(0, homes, MOST_AT_ONCE):
+            some = slice(first, first + MOST_AT_ONCE)
+            self._several(power_w[some], state[some], said[:, some], state_next[some])
+        return said[0], said[1], state_next
+
+    def _several(self, power_w: Floats, state: Floats, said: Floats, state_next: Floats) -> None:
+        """Ask for as many homes as are asked at once; the answer goes into `said` and `state_next`."""
+        probability, on_power_w, *carried = self._run(self._said, {POWER: power_w, **apart(self._parts, state)})
+        said[0], said[1] = probability.reshape(said[0].shape), on_power_w.reshape(said[1].shape)
+        put_together(self._parts, carried, state_next)
+
+
+class _OneHome:
+    """Steps one home through memory that onnxruntime knows already: naming it anew for each step takes longer than it."""
+
+    def __init__(self, session: Any, parts: Sequence[Part], state_size: int, size: tuple[int, int]) -> None:
+        self._session = session
+        self._binding = session.io_binding()
+        self._power_w = np.zeros((1, 1), np.float32)
+        self._state, self._state_next = np.zeros((2, 1, state_size), np.float32)
+        self._probability, self._on_power_w = (np.zeros((1, *size), np.float32) for _ in SAID)
+        self._bind(self._binding.bind_input, POWER, self._power_w, (1, 1))
+        shapes = {value.name: value.shape for value in session.get_outputs()}
+        for name, said in zip(SAID, (self._probability, self._on_power_w), strict=True):
+            self._bind(self._binding.bind_output, name, said, said.shape if len(shapes[name]) == said.ndim else (1, said.size))
+        for part in parts:
+            self._bind(self._binding.bind_input, part.name, self._state[:, part.place], part.sized(1))
+            self._bind(self._binding.bind_output, part.name + NEXT, self._state_next[:, part.place], part.sized(1))
+
+    def _bind(self, bind: Any, name: str, memory: Floats, shape: Sequence[int]) -> None:
+        """With one home every part is one piece of its state, whatever its axes."""
+        bind(name, "cpu", 0, np.float32, shape, memory.ctypes.data)
+
+    def step(self, power_w: Floats, state: Floats) -> Answer:
+        """One tick, [1, 1] and [1, state_size]."""
+        self._power_w[0, 0] = power_w[0, 0]
+        self._state[:] = state
+        self._session.run_with_iobinding(self._binding)
+        return self._probability.copy(), self._on_power_w.copy(), self._state_next.copy()
 
 
 def load(folder: Path) -> OnnxModel:
@@ -39,9 +90,9 @@ def load(folder: Path) -> OnnxModel:
         UnusableModel: it can't be used; the message says why.
     """
     card = read_card(folder)
-    session = _session(folder / "model.onnx")
-    _check_names(folder, session)
-    loaded = OnnxModel(card, session)
+    # A session that has seen several numbers of homes plans its memory anew each time: one home alone has its own.
+    one, several = (_session(folder / "model.onnx") for _ in range(2))
+    loaded = OnnxModel(card, one, several, _checked(folder, card, one))
     _warm_up(folder, card, loaded)
     return loaded
 
@@ -75,25 +126,34 @@ def _session(path: Path) -> Any:
         raise UnusableModel(f"{path}: onnxruntime can't read it: {error}") from None
 
 
-def _check_names(folder: Path, session: Any) -> None:
-    for said, wanted in ((session.get_inputs(), _INPUTS), (session.get_outputs(), _OUTPUTS)):
-        names = {value.name for value in said}
-        if names != set(wanted):
-            raise UnusableModel(f"{folder}: model.onnx has {sorted(names)} where {sorted(wanted)} are needed")
+def _checked(folder: Path, card: Card, session: Any) -> list[Part]:
+    """The carried inputs of a graph whose names and sizes are those that the card tells of."""
+    given, said = ({value.name: tuple(value.shape) for value in values} for values in (session.get_inputs(), session.get_outputs()))
+    carried = {name: shape for name, shape in given.items() if name != POWER}
+    wanted = {POWER, *carried}, {*SAID, *(name + NEXT for name in carried)}
+    if (set(given), set(said)) != wanted or not carried:
+        named = f"{sorted(given)} -> {sorted(said)}"
+        raise UnusableModel(f"{folder}: model.onnx has {named}; needed are {POWER} and STATE -> {', '.join(SAID)} and STATE{NEXT}")
+    parts = parts_of(carried)
+    size = sum(part.size for part in parts)
+    if size != card.state_size:
+        raise UnusableModel(f"{folder}: model.onnx does not take a state of {card.state_size}, as card.json describes, but of {size}")
+    outputs = len(card.appliances) * len(card.lags_s)
+    for name in SAID:
+        if math.prod(axis for axis in said[name][1:] if isinstance(axis, int)) != outputs:
+            raise UnusableModel(f"{folder}: model.onnx answers {name} {said[name]}; card.json describes {outputs} numbers a home")
+    return parts
 
 
 def _warm_up(folder: Path, card: Card, network: OnnxModel) -> None:
-    """Two ticks of two homes show every shape, and load what onnxruntime loads late."""
-    expected = (2, len(card.appliances), len(card.lags_s))
-    state = np.zeros((2, card.state_size), np.float32)
-    for power_w in (100.0, 3000.0):
-        try:
-            answer = network.step(np.full((2, 1), power_w, np.float32), state)
-        except Exception as error:  # as above
-            raise UnusableModel(f"{folder}: model.onnx does not take what card.json describes: {error}") from None
-        shapes = tuple(part.shape for part in answer)
-        if shapes != (expected, expected, (2, card.state_size)):
-            raise UnusableModel(f"{folder}: model.onnx answers {shapes}; card.json describes {expected} and a state of {card.state_size}")
-        if not all(np.isfinite(part).all() for part in answer):
-            raise UnusableModel(f"{folder}: model.onnx answers numbers that are not finite")
-        state = answer[2]
+    """Two ticks of two homes and of one show every shape, and load what onnxruntime loads late."""
+    for homes in (2, 1):
+        state = np.zeros((homes, card.state_size), np.float32)
+        for power_w in (100.0, 3000.0):
+            try:
+                answer = network.step(np.full((homes, 1), power_w, np.float32), state)
+            except Exception as error:  # as above
+                raise UnusableModel(f"{folder}: model.onnx does not take what card.json describes: {error}") from None
+            if not all(np.isfinite(part).all() for part in answer):
+                raise UnusableModel(f"{folder}: model.onnx answers numbers that are not finite")
+            state = answer[2]

@@ -18,8 +18,9 @@ REFIT = {
 }
 GJW = {"citation": "Graham Wood, nilm_gjw_data (2016), a home in Hertfordshire", "licence": "Apache-2.0"}
 INPUTS = (
-    "power_w [homes, 1]: mean mains power over the tick that just ended, W, not normalised; "
-    "state [homes, state_size]: state_next of the tick before, all zeros after a gap"
+    "power_w [homes, 1]: mean mains power over the tick that just ended, W, not normalised; every other input X is carried: "
+    "X_next of the tick before, all zeros after a gap; state_size numbers of a home in all. Outputs probability and on_power_w: "
+    "[homes, appliances * lags], an appliance's lags side by side"
 )
 TOOLS = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")
 

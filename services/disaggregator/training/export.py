@@ -1,12 +1,10 @@
-"""Joins the trained networks into one stateful ONNX graph that takes a home's power and nothing else."""
+"""Writes the trained networks as one stateful ONNX graph, and holds it against them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -15,194 +13,51 @@ import tensorflow as tf
 import tf2onnx
 
 from services.disaggregator.training.activations import rule_of
-from services.disaggregator.training.features import MEMORY, MOST_W, advance, baseline_next, shown_window, window_ages
+from services.disaggregator.training.features import look_back, over_sequences
+from services.disaggregator.training.graph import Trained, one_step, state_shapes, state_sizes
+from services.disaggregator.training.network import predict
 from services.disaggregator.training.packs import Floats
-from services.disaggregator.training.train import Plan
+
+__all__ = ["OPSET", "Trained", "export", "parity", "session", "state_sizes"]
 
 OPSET = 17
-TENSORFLOW = SimpleNamespace(
-    minimum=tf.minimum,
-    maximum=tf.maximum,
-    log=tf.math.log,
-    abs=tf.abs,
-    concat=tf.concat,
-    number=lambda flags: tf.cast(flags, tf.float32),
-)
-
-
-@dataclass
-class Trained:
-    """Networks of one plan whose answers are averaged, and slope and offset that calibrate their logits, [appliances, lags]."""
-
-    plan: Plan
-    models: list[keras.Model]
-    slopes: Floats
-    offsets: Floats
-
-    @property
-    def carried(self) -> list[int]:
-        """Sizes of h and c of every layer, one member after another."""
-        return [units for _ in self.models for units in self.plan.shape.units for _ in "hc"]
-
-
-def ring_of(networks: list[Trained]) -> int:
-    """How many past samples the state keeps."""
-    return max(max(window_ages(network.plan.shape.lags)) for network in networks)
-
-
-def state_sizes(networks: list[Trained]) -> list[int]:
-    """The state's parts: the features' memory, the baseline with past samples, then h and c of every layer."""
-    return [*MEMORY, 1 + ring_of(networks), *(size for network in networks for size in network.carried)]
-
-
-def one_step(networks: list[Trained]) -> Callable[..., Any]:
-    """The function that is exported: power [homes, 1] W, state [homes, N] -> probability, watts, next state.
-
-    All networks share the clock and the lags; their appliances follow one another.
-    """
-    ring, sizes = ring_of(networks), state_sizes(networks)
-    period_s, lags = networks[0].plan.period_s, len(networks[0].plan.shape.lags)
-    heads = _heads(networks)
-    outputs = (-1, sum(network.plan.shape.appliances for network in networks), lags)
-
-    def step(power_w: Any, state: Any) -> dict[str, Any]:
-        power = tf.clip_by_value(power_w, 0.0, MOST_W)
-        *memory, past, rest = tf.split(state, [*sizes[: len(MEMORY) + 1], sum(sizes[len(MEMORY) + 1 :])], 1)
-        features, memory, (baseline, past) = advance(power, tuple(memory), past, float(period_s), TENSORFLOW)
-        states = tf.split(rest, sizes[len(MEMORY) + 1 :], 1)
-        samples = tf.concat([power, past[:, 1:]], 1)
-        window = shown_window(_recent(samples, window_ages(networks[0].plan.shape.lags)), TENSORFLOW)
-        hidden, states_next = [], []
-        for model in _members(networks):
-            h, carried = _recurrent(model, features[:, None], states)
-            states, states_next, hidden = states[len(carried) :], states_next + carried, [*hidden, h]
-        logits, watts = heads(tf.concat([*hidden, window], 1))
-        carried = [*memory, baseline_next(baseline, period_s), samples[:, :ring], *states_next]
-        return {
-            "probability": tf.reshape(tf.sigmoid(logits), outputs),
-            "on_power_w": tf.reshape(watts, outputs),
-            "state_next": tf.concat(carried, 1),
-        }
-
-    return step
-
-
-def _members(networks: list[Trained]) -> list[keras.Model]:
-    return [model for network in networks for model in network.models]
-
-
-def _recurrent(model: keras.Model, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
-    carried: list[Any] = []
-    while f"lstm{len(carried) // 2}" in {layer.name for layer in model.layers}:
-        first = len(carried)
-        x, h, c = model.get_layer(f"lstm{first // 2}")(x, initial_state=states[first : first + 2], training=False)
-        carried += [h, c]
-    return carried[-2], carried
-
-
-def _heads(networks: list[Trained]) -> Callable[[Any], tuple[Any, Any]]:
-    """From all recurrent outputs and the recent samples to calibrated logits and watts [homes, appliances * lags].
-
-    The networks' heads become one: their weights stand in blocks, members' means, calibration and scale folded in.
-    """
-    dense, dense_bias = _dense(networks)
-    slopes, offsets = (np.concatenate([getattr(n, name).reshape(-1) for n in networks]) for name in ("slopes", "offsets"))
-    kernel, bias = _averaged(networks, "logits")
-    watts, watts_bias = _averaged(networks, "watts")
-    scales_w = np.concatenate([_scales(network.plan) for network in networks])
-    kernel, bias = kernel * slopes, bias * slopes + offsets
-
-    def heads(joined: Any) -> tuple[Any, Any]:
-        hidden = tf.nn.relu(tf.matmul(joined, dense) + dense_bias)
-        return tf.matmul(hidden, kernel) + bias, tf.nn.softplus(tf.matmul(hidden, watts) + watts_bias) * scales_w
-
-    return heads
-
-
-def _dense(networks: list[Trained]) -> tuple[Floats, Floats]:
-    """Every member's own hidden state in a block, the recent samples shared by all."""
-    sizes = [network.plan.shape.units[-1] for network in networks for _ in network.models]
-    weights = [model.get_layer("dense").get_weights() for model in _members(networks)]
-    seen = _blocks([kernel[:size] for size, (kernel, _) in zip(sizes, weights, strict=True)])
-    windows = np.concatenate([kernel[size:] for size, (kernel, _) in zip(sizes, weights, strict=True)], 1)
-    return np.concatenate([seen, windows]), np.concatenate([bias for _, bias in weights])
-
-
-def _averaged(networks: list[Trained], layer: str) -> tuple[Floats, Floats]:
-    """The networks in blocks; a network's members stand one below another, so that their means come out."""
-    kernels, biases = list[Floats](), list[Floats]()
-    for network in networks:
-        weights = [model.get_layer(layer).get_weights() for model in network.models]
-        kernels.append(np.concatenate([kernel for kernel, _ in weights]) / np.float32(len(weights)))
-        biases.append(np.mean([bias for _, bias in weights], 0, np.float32))
-    return _blocks(kernels), np.concatenate(biases)
-
-
-def _scales(plan: Plan) -> Floats:
-    scales_w = [rule_of(name, plan.period_s).scale_w for name in plan.appliances]
-    return np.repeat(scales_w, len(plan.shape.lags)).astype(np.float32)
-
-
-def _blocks(parts: list[Floats]) -> Floats:
-    """The matrices along the diagonal of one, zeros elsewhere."""
-    rows, columns = ([part.shape[axis] for part in parts] for axis in (0, 1))
-    whole = np.zeros((sum(rows), sum(columns)), np.float32)
-    for index, part in enumerate(parts):
-        row, column = sum(rows[:index]), sum(columns[:index])
-        whole[row : row + rows[index], column : column + columns[index]] = part
-    return whole
-
-
-def _recent(samples: Any, ages: list[int]) -> Any:
-    """The samples of these ages, by slices of neighbours."""
-    breaks = [index for index in range(1, len(ages)) if ages[index] != ages[index - 1] + 1]
-    groups = [ages[first:last] for first, last in zip([0, *breaks], [*breaks, len(ages)], strict=True)]
-    return tf.concat([samples[:, group[0] : group[-1] + 1] for group in groups], 1)
+HOMES = "homes"
 
 
 def export(networks: list[Trained], path: Path) -> None:
-    """Write the ONNX file with its inputs and outputs by name."""
-    size = sum(state_sizes(networks))
-    signature = (tf.TensorSpec((None, 1), tf.float32, "power_w"), tf.TensorSpec((None, size), tf.float32, "state"))
-    step = tf.function(one_step(networks))
-    graph, _ = tf2onnx.convert.from_function(step, input_signature=signature, opset=OPSET)
-    appliances = sum(network.plan.shape.appliances for network in networks)
-    sizes = (appliances, len(networks[0].plan.shape.lags), size)
-    rename(graph, ["probability", "on_power_w", "state_next"], sizes)
+    """Write the ONNX file with its inputs, outputs and axes by name."""
+    shapes = state_shapes(networks)
+    signature = [tf.TensorSpec(shape, tf.float32, name) for name, shape in {"power_w": (None, 1), **shapes}.items()]
+    graph, _ = tf2onnx.convert.from_function(tf.function(one_step(networks)), input_signature=signature, opset=OPSET)
+    outputs = sum(network.plan.shape.outputs for network in networks)
+    said = {"probability": (None, outputs), "on_power_w": (None, outputs)}
+    _name(graph, said | {f"{name}_next": shape for name, shape in shapes.items()})
     onnx.checker.check_model(graph)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, path)
 
 
-def rename(graph: Any, names: list[str], sizes: tuple[int, int, int]) -> None:
-    """Name inputs, outputs and axes (the converter calls the outputs Identity_n); refuse loops."""
-    if any(node.op_type in ("Loop", "Scan") for node in graph.graph.node):
-        raise ValueError("the graph holds a loop: an LSTM was not recognised by the converter")
-    appliances, lags, size = sizes
-    shapes = {"probability": ("homes", appliances, lags), "on_power_w": ("homes", appliances, lags), "state_next": ("homes", size)}
-    for old in list(graph.graph.output):
-        _rename_output(graph.graph, old.name, old.name.split(":")[0])
-    order = _order(graph, names)
+def _name(graph: Any, outputs: dict[str, tuple[int | None, ...]]) -> None:
+    """The converter calls the outputs Identity_n, sorted by their key; axes without a size are the homes."""
+    converted = [value.name for value in graph.graph.output]
+    for old, new in zip(converted, sorted(outputs), strict=True):
+        _rename(graph.graph, old, new)
     del graph.graph.output[:]
-    for name in names:
-        _rename_output(graph.graph, order[name], name)
-        graph.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shapes[name]))
+    for name, shape in outputs.items():
+        axes = [size or HOMES for size in shape]
+        graph.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, axes))
     for value in graph.graph.input:
-        value.type.tensor_type.shape.dim[0].dim_param = "homes"
+        for axis in value.type.tensor_type.shape.dim:
+            if not axis.dim_value:
+                axis.dim_param = HOMES
 
 
-def _rename_output(graph: Any, old: str, new: str) -> None:
+def _rename(graph: Any, old: str, new: str) -> None:
     for node in graph.node:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 if name == old:
                     names[index] = new
-
-
-def _order(graph: Any, names: list[str]) -> dict[str, str]:
-    """Structured outputs come sorted by their key."""
-    said = [value.name.split(":")[0] for value in graph.graph.output]
-    return dict(zip(sorted(names), said, strict=True))
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
@@ -214,23 +69,52 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
 
 def parity(networks: list[Trained], path: Path, power_w: Floats, resets: npt.NDArray[np.bool_]) -> float:
-    """Largest difference of any output between TensorFlow and ONNX over the samples, each with its own state.
+    """Largest difference between the Keras networks over whole sequences and the file stepped sample by sample.
 
-    Probabilities as they are, watts in units of the appliance's typical draw.
+    Args:
+        networks: what was trained.
+        path: what was exported.
+        power_w: samples, W.
+        resets: where a sequence begins.
+
+    Returns:
+        Of probabilities as they are, and of watts in units of the appliance's typical draw.
     """
-    step, graph = tf.function(one_step(networks)), session(path)
     pairs = [(name, network.plan.period_s) for network in networks for name in network.plan.appliances]
     scales_w = np.array([[rule_of(name, period_s).scale_w] for name, period_s in pairs], np.float32)
-    zeros = np.zeros((1, sum(state_sizes(networks))), np.float32)
-    state_tf = state_onnx = zeros
+    breaks = [*np.flatnonzero(resets | (np.arange(len(power_w)) == 0)).tolist(), len(power_w)]
     worst = 0.0
-    for power, reset in zip(power_w, resets, strict=True):
-        if reset:
-            state_tf = state_onnx = zeros
-        now = np.array([[power]], np.float32)
-        here = step(tf.constant(now), tf.constant(state_tf))
-        there = graph.run(["probability", "on_power_w", "state_next"], {"power_w": now, "state": state_onnx})
-        worst = max(worst, float(np.abs(here["probability"] - there[0]).max()))
-        worst = max(worst, float((np.abs(here["on_power_w"] - there[1]) / scales_w).max()))
-        state_tf, state_onnx = here["state_next"].numpy(), there[2]
+    for first, last in pairwise(breaks):
+        probability, watts = whole(networks, power_w[first:last])
+        for index, (chances, on_power_w) in enumerate(stepped(networks, path, power_w[first:last])):
+            worst = max(worst, float(np.abs(chances - probability[index]).max()))
+            worst = max(worst, float((np.abs(on_power_w - watts[index] * scales_w) / scales_w).max()))
     return worst
+
+
+def whole(networks: list[Trained], power_w: Floats) -> tuple[Floats, Floats]:
+    """What the Keras networks say of one sequence: calibrated probability, scaled watts, [samples, appliances, lags]."""
+    probability, watts = list[Floats](), list[Floats]()
+    for network in networks:
+        plan = network.plan
+        inputs = over_sequences(power_w[None], plan.period_s), look_back(power_w[None], plan.shape.lags)
+        said = [predict(model, plan.shape, *inputs) for model in network.models]
+        logits = np.mean([logits[0] for logits, _ in said], 0) * network.slopes + network.offsets
+        probability.append(1 / (1 + np.exp(-logits)))
+        watts.append(np.log1p(np.exp(np.mean([_before_softplus(drawn[0]) for _, drawn in said], 0))))
+    return np.concatenate(probability, 1), np.concatenate(watts, 1)
+
+
+def _before_softplus(values: Floats) -> Floats:
+    return np.log(np.expm1(np.maximum(values, np.finfo(np.float32).tiny)))
+
+
+def stepped(networks: list[Trained], path: Path, power_w: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """What the file says of one sequence, sample by sample: probability and watts, [appliances, lags]."""
+    graph, size = session(path), (-1, len(networks[0].plan.shape.lags))
+    state = {name: np.zeros([axis or 1 for axis in shape], np.float32) for name, shape in state_shapes(networks).items()}
+    names = ["probability", "on_power_w", *(f"{name}_next" for name in state)]
+    for power in power_w:
+        chances, on_power_w, *carried = graph.run(names, {"power_w": np.array([[power]], np.float32), **state})
+        state = dict(zip(state, carried, strict=True))
+        yield chances.reshape(size), on_power_w.reshape(size)

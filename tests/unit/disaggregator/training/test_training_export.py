@@ -1,5 +1,6 @@
 """The exported graph is the network that was trained. Runs where TensorFlow is: `.cache/training/bin/python -m pytest`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ pytest.importorskip("tf2onnx")
 import onnx
 import tensorflow as tf
 
-from services.disaggregator.training import export, network
+from services.disaggregator.training import export, features, graph, network, stages
 from services.disaggregator.training.recipes import RECIPES
 from services.disaggregator.training.train import Plan
 
@@ -28,7 +29,7 @@ def untrained(plan: Plan) -> export.Trained:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_keras_and_onnx_agree_over_ten_thousand_steps(name: str, tmp_path: Path) -> None:
-    """Each carries its own state over 10,000 steps, resets among them: no output differs by more than 1e-4."""
+    """The file stepped 10,000 times, resets among them, says what Keras says of the whole sequences: no output is off by more than 1e-4."""
     networks = [untrained(part.plan) for part in RECIPES[name].parts]
     path = tmp_path / "model.onnx"
     export.export(networks, path)
@@ -62,19 +63,48 @@ def test_members_are_averaged() -> None:
     apart = [export.Trained(plan, [member], together.slopes, together.offsets) for member in together.models]
     logits = []
     for trained in (together, *apart):
-        state = np.zeros((1, sum(export.state_sizes([trained]))), np.float32)
-        probability = export.one_step([trained])(tf.constant([[800.0]]), tf.constant(state))["probability"].numpy()
+        state = [np.zeros([size or 1 for size in shape], np.float32) for shape in graph.state_shapes([trained]).values()]
+        probability = graph.one_step([trained])(tf.constant([[800.0]]), *state)["probability"].numpy()
         logits.append(np.log(probability / (1 - probability)))
     np.testing.assert_allclose(logits[0], (logits[1] + logits[2]) / 2, atol=1e-4)
 
 
-def test_the_graph_holds_plain_lstm_operators(tmp_path: Path) -> None:
-    """One LSTM operator a layer, no loop, named inputs and outputs."""
+def test_networks_of_different_sizes_share_a_graph(tmp_path: Path) -> None:
+    """A smaller network is filled up with cells that stay empty: what it says is what it says alone."""
+    large = RECIPES["fridge_60s"].parts[0].plan
+    small = replace(large, shape=replace(large.shape, units=(24, 40), dense=20))
+    networks = [untrained(large), untrained(small)]
+    path = tmp_path / "model.onnx"
+    export.export(networks, path)
+    power_w = (100 + 2400 * (np.random.default_rng(5).random(600) < 0.2)).astype(np.float32)
+    assert export.parity(networks, path, power_w, np.arange(600) == 300) <= 1e-4
+
+
+def test_the_graph_has_no_loop_and_names_what_it_carries(tmp_path: Path) -> None:
+    """One product a layer for all networks, no loop, inputs and outputs by name; each carried part comes back as its next."""
     networks = [untrained(part.plan) for part in RECIPES["uk_30s"].parts]
     export.export(networks, tmp_path / "model.onnx")
-    graph = onnx.load(tmp_path / "model.onnx").graph
-    operators = [node.op_type for node in graph.node]
-    assert operators.count("LSTM") == sum(len(one.plan.shape.units) * len(one.models) for one in networks)
-    assert not {"Loop", "Scan", "If"} & set(operators)
-    assert [value.name for value in graph.input] == ["power_w", "state"]
-    assert [value.name for value in graph.output] == ["probability", "on_power_w", "state_next"]
+    held = onnx.load(tmp_path / "model.onnx").graph
+    operators = [node.op_type for node in held.node]
+    assert operators.count("Tanh") == len(networks[0].plan.shape.units)
+    assert not {"Loop", "Scan", "If", "LSTM"} & set(operators)
+    carried = ["memory", "hidden0", "cell0", "hidden1", "cell1"]
+    assert [value.name for value in held.input] == ["power_w", *carried]
+    assert [value.name for value in held.output] == ["probability", "on_power_w", *(f"{name}_next" for name in carried)]
+
+
+@pytest.mark.parametrize("period_s", [6, 30, 60])
+def test_the_stages_show_the_features(period_s: int) -> None:
+    """What the graph sees sample by sample are the features and the window that the networks were trained on."""
+    random = np.random.default_rng(2)
+    power_w = (random.gamma(1, 600, 1500) * (random.random(1500) < 0.3) + 150).astype(np.float32)
+    power_w[200:240], power_w[700:900], power_w[1000], power_w[1001] = 2600, 2900, -40, 20_000
+    lags = (0, 2, 20)
+    matrices = stages.stages(period_s, features.window_ages(lags))
+    memory, seen = np.zeros((1, matrices.memory_size), np.float32), list[np.ndarray]()
+    for power in power_w:
+        shown, memory = graph.look(matrices, tf.constant([[power]], tf.float32), memory)
+        seen.append(shown.numpy()[0] * matrices.scales)
+    shown = np.array(seen)
+    np.testing.assert_allclose(shown[:, matrices.features], features.over_sequences(power_w[None], period_s)[0], atol=2e-5)
+    np.testing.assert_allclose(shown[:, matrices.window], features.look_back(power_w[None], lags)[0], atol=2e-5)
