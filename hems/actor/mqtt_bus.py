@@ -20,14 +20,18 @@ from hems.contracts.topic import Qos
 
 _PATIENCE_S = 10.0
 _CLOSING_S = 0.5
+_SUBSCRIBING_S = 5.0
+_MESSAGE_S = 0.02
+"""What a message may cost that the answer to a subscription comes behind."""
 
 
 class MqttBus:
     """One connection."""
 
-    def __init__(self, client: PahoClient, *, version_5: bool) -> None:
+    def __init__(self, client: PahoClient, *, version_5: bool, window: int) -> None:
         self._client = client
         self._version_5 = version_5
+        self._patience_s = _SUBSCRIBING_S + _MESSAGE_S * window
 
     @property
     def session_present(self) -> bool:
@@ -38,7 +42,8 @@ class MqttBus:
         """Subscribe; a refusal shows itself by silence on 3.1.1 and on many brokers. `as_published` asks for MQTT 5."""
         options = SubscribeOptions(qos=qos, retainAsPublished=as_published)
         try:
-            await (self._client.subscribe(topic_filter, options=options) if self._version_5 else self._client.subscribe(topic_filter, qos))
+            how: dict[str, Any] = {"options": options} if self._version_5 else {"qos": qos}
+            await self._client.subscribe(topic_filter, timeout=self._patience_s, **how)
             still_cancelled()
         except aiomqtt.MqttError as error:
             raise Disconnected(str(error)) from None
@@ -82,7 +87,7 @@ class MqttBroker:
             raise
         client.watch_connection()
         try:
-            yield MqttBus(client, version_5=self._settings.protocol == "5")
+            yield MqttBus(client, version_5=self._settings.protocol == "5", window=session.window)
         finally:
             await _close(client)
 
