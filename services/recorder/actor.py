@@ -13,6 +13,7 @@ import structlog
 from hems.actor.bus import Input, Received
 from hems.actor.context import Context
 from hems.actor.logs import FaultLog, Log
+from hems.actor.store import NotAccepted
 from hems.contracts.alerts import Alert, NotifyMessage
 from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState
 from hems.contracts.catalog import (
@@ -150,6 +151,7 @@ class Recorder:
         self._prices_changed = asyncio.Event()
         self._log: Log = structlog.get_logger()
         self._faults = FaultLog(self._log, "the history can't be written; what comes waits at the broker", every=20)
+        self._unnoted = FaultLog(self._log, "the disk takes no note of sums and alerts; they are said when it does", every=20)
 
     @property
     def inputs(self) -> Sequence[Input[Any]]:
@@ -173,7 +175,7 @@ class Recorder:
             now_s = self._now_s()
             await self._persistently(lambda: history.start(self._tariff(), now_s, self._carried()))
             if opened.set_aside:
-                self._tell_damage(opened.set_aside)
+                await self._tell_damage(opened.set_aside)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._batches.write_all(lambda rows: self._write(history, rows)))
                 tasks.create_task(self._replies.answer_all(lambda _: _found(opened)))
@@ -258,12 +260,23 @@ class Recorder:
             await self._changed.wait()
             self._changed.clear()
             found = await self._persistently(lambda: history.counters(self._now_s()))
-            if history.newest_us:
-                self._note(found)
-                for counter in found:
-                    await self._say_counter(history, counter)
-                self._watch_budget(found[0])
+            if history.newest_us and not await self._said(history, found):
+                self._changed.set()
             await asyncio.sleep(_SAY_EVERY_S)
+
+    async def _said(self, history: Keeping, found: Sequence[Counter]) -> bool:
+        """Say the sums; not those that a full disk can't note, which would fall if the history were lost then."""
+        try:
+            self._note(found)
+            for counter in found:
+                await self._say_counter(history, counter)
+            self._watch_budget(found[0])
+        except NotAccepted as error:
+            self._context.health.error("sums_not_noted")
+            self._unnoted.failed(error=str(error))
+            return False
+        self._unnoted.recovered()
+        return True
 
     async def _say_counter(self, history: Keeping, counter: Counter) -> None:
         energy = energy_message(counter, history.pricing, self._currency, moment(history.newest_us), self._now_s())
@@ -296,14 +309,21 @@ class Recorder:
                 transaction.accept(ALERT, due[1], message_id=due[1].id)
                 transaction.put(_BUDGET, json.dumps([month, due[0]]).encode())
 
-    def _tell_damage(self, set_aside: str) -> None:
+    async def _tell_damage(self, set_aside: str) -> None:
         now = self._context.clock.now()
         message = f"It could not be read; it is kept as {set_aside}, and a new history has begun. `hems restore` brings a backup back."
         alert = Alert(
             id=f"recorder-damaged-{microseconds(now)}", rule="recorder.damaged", severity="critical",
             title="The history is damaged", message=message, at=now,
         )  # fmt: skip
-        self._context.accept(ALERT, alert, message_id=alert.id, durable=True)
+        while True:
+            try:
+                self._context.accept(ALERT, alert, message_id=alert.id, durable=True)
+            except NotAccepted as error:
+                self._unnoted.failed(error=str(error))
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
 
     async def _thin(self, history: Keeping) -> None:
         while True:

@@ -13,6 +13,7 @@ import pytest
 
 from hems.actor.context import Context
 from hems.actor.settings import HomeSettings
+from hems.actor.store import NotAccepted, Store
 from hems.contracts.alerts import Alert
 from hems.contracts.appliances import ApplianceEvent, ApplianceState
 from hems.contracts.catalog import (
@@ -171,6 +172,24 @@ async def test_totals_go_on_after_a_restart(tmp_path: Path) -> None:
     async with recording(tmp_path) as stage:
         (_, second_said) = await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[0])
         assert second_said.total_kwh == first.total_kwh
+
+
+async def test_sums_that_a_full_disk_can_not_note_are_said_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said must be noted first; the recorder goes on meanwhile, and says the sums when there is space again."""
+
+    def full(*_: object, **__: object) -> None:
+        raise NotAccepted("database or disk is full")
+
+    async with recording(tmp_path) as stage:
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "transaction", full)
+            for second in range(0, 181, 30):
+                await stage.tell(MAINS, reading(second, 1_200))
+            await until(lambda: kept(tmp_path) >= 7)
+            await asyncio.sleep(1.2)  # the sums are due each second
+            assert not stage.said(ENERGY)
+            assert not stage.task.done()
+        await until(lambda: [said for _, said in stage.said(ENERGY) if said.total_kwh >= 0.06])
 
 
 async def test_a_damaged_history_is_set_aside(tmp_path: Path) -> None:
