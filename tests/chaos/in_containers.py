@@ -22,7 +22,7 @@ from tests.support.containers import Containers, docker
 from tests.support.twilio_server import AUTH_TOKEN, running_twilio
 
 PROJECT = "hems-chaos"
-_METER = Path("/dev/hems-chaos-meter")
+METER = Path("/dev/hems-chaos-meter")
 _NETWORK = f"{PROJECT}_inside"
 _LABEL = f"--filter label=com.docker.compose.project={PROJECT}"
 _STARTED_WITHIN_S = 120.0
@@ -40,7 +40,7 @@ class InContainers(ChaosHome):
         super().__init__(directory)
         self._override = directory / "chaos.yml"
         self._compose = Containers(PROJECT, "home", {"HEMS_CONFIG_FOLDER": str(directory / "config")}, [str(self._override)])
-        self.meter = Meter(_METER)
+        self.meter = Meter(METER)
         self._said: list[str] = []
         self._engine = asyncio.Lock()
 
@@ -48,7 +48,7 @@ class InContainers(ChaosHome):
     async def running(self) -> AsyncGenerator["InContainers"]:
         """Start all; nothing is left afterwards, whatever ends this."""
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(cleared_up(*CLEAR_UP, f"umount --lazy '{self.state}' 2>/dev/null; rm -f {_METER}"))
+            stack.enter_context(cleared_up(*CLEAR_UP, f"umount --lazy '{self.state}' 2>/dev/null; rm -f {METER}"))
             stack.enter_context(self.small_disk())
             (self.directory / "prepared").mkdir()
             self._override.write_text(yaml.safe_dump(self._on_our_disk()))
@@ -154,6 +154,6 @@ class InContainers(ChaosHome):
         (self.directory / "config/secrets/HEMS_NOTIFIER__TWILIO__AUTH_TOKEN").write_text(AUTH_TOKEN)
         common = {"HEMS_BROKER__HOST": host, "HEMS_BROKER__PORT": str(port), "HEMS_STORAGE__KEEP_SAID_S": str(KEEP_SAID_S)}
         services: dict[str, Any] = {name: {"environment": dict(common)} for name in SERVICES}
-        services["sensor"]["environment"]["HEMS_SENSOR__METER__PORT"] = str(_METER)
+        services["sensor"]["environment"]["HEMS_SENSOR_METER__PORT"] = str(METER)
         services["sensor"]["volumes"] = ["/dev:/dev:ro"]  # as docker-compose.pi.yml has it
         self._override.write_text(yaml.safe_dump(self._on_our_disk() | {"services": services}))
