@@ -28,7 +28,7 @@ _PERIOD_S = 30
 
 def main() -> None:
     """Measure, and print."""
-    theirs_us = _spent_us(_ancestor_step(1), _STEPS // 10)
+    theirs_us = spent_us(ancestor_step(1), _STEPS // 10)
     print(f"the ancestor's way, one home                {theirs_us:8.1f} µs a sample")
     for folder in sorted(path.parent for path in SHIPPED.glob("*/card.json")):
         _model(load(folder), theirs_us)
@@ -38,7 +38,7 @@ def main() -> None:
 def _model(model: OnnxModel, theirs_us: float) -> None:
     name = model.model.name
     for homes in (1, *_HOMES):
-        ours_us = _spent_us(_step(model, homes), _STEPS if homes == 1 else 100) / homes
+        ours_us = spent_us(_step(model, homes), _STEPS if homes == 1 else 100) / homes
         print(
             f"{name:<12} {homes:>5} homes at once             {ours_us:8.2f} µs a sample and home: {theirs_us / ours_us:.0f} times cheaper"
         )
@@ -55,7 +55,8 @@ def _step(model: OnnxModel, homes: int) -> Callable[[], None]:
     return step
 
 
-def _ancestor_step(homes: int) -> Callable[[], None]:
+def ancestor_step(homes: int) -> Callable[[], None]:
+    """One sample of so many homes: the window of each through all layers."""
     session = onnxruntime.InferenceSession(_ancestor().SerializeToString(), _options(), providers=["CPUExecutionProvider"])
     window = np.random.default_rng(1).uniform(0, 1, (_WINDOW, homes, 1)).astype(np.float32)
     return lambda: session.run(None, {"window": window})
@@ -92,7 +93,7 @@ def _options() -> Any:
     return options
 
 
-def _spent_us(step: Callable[[], None], count: int) -> float:
+def spent_us(step: Callable[[], None], count: int) -> float:
     """The median, µs: what else runs on the machine disturbs single steps."""
     spent: list[float] = []
     for _ in range(count):
