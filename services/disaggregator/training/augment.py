@@ -32,7 +32,8 @@ class Variation:
 class Mixture:
     """What an epoch is made of; sequences that no appliance's own variation claims are real mains and count for all.
 
-    `heater_share` of them get a heater that no one labelled, `wandering_share` a load without steps.
+    `heater_share` of them get a heater that no one labelled (`rooms_share` of these are on for hours), `wandering_share` a load
+    without steps.
     `distractors` are other appliances whose runs are put in as well, without being said. `slow_share` of the sequences
     come from a meter that is half as fast as the clock. In `swap_share` of them a single appliance that runs all day (a
     fridge) gives way to another home's or time's, its time stretched and its power scaled.
@@ -43,6 +44,7 @@ class Mixture:
     mains_power: tuple[float, float] = (0.9, 1.1)
     base_w: float = 150.0
     heater_share: float = 0.2
+    rooms_share: float = 0.25
     wandering_share: float = 0.0
     distractors: tuple[tuple[str, Variation], ...] = ()
     distract_share: float = 0.0
@@ -155,7 +157,7 @@ class Sequences:
         if self.distractors and self.random.random() < self.mixture.distract_share:
             self._distract(mains)
         if self.random.random() < self.mixture.heater_share:
-            add_heater(mains, self.random, self.period_s)
+            add_heater(mains, self.random, self.period_s, self.mixture.rooms_share)
         if self.random.random() < self.mixture.wandering_share:
             add_wandering(mains, self.random, self.period_s)
         factor = np.float32(self.random.uniform(*self.mixture.mains_power))

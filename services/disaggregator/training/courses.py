@@ -6,10 +6,10 @@ import numpy.typing as npt
 from services.disaggregator.training.packs import Floats
 
 
-def add_heater(mains: Floats, random: np.random.Generator, period_s: float) -> None:
+def add_heater(mains: Floats, random: np.random.Generator, period_s: float, rooms_share: float) -> None:
     """Put in a heater that no one labelled: a shower, an oven, an iron, a heated room; never what a kettle or a microwave looks like."""
     power_w = float(np.exp(random.uniform(np.log(600), np.log(9500))))
-    size = int(heating_minutes(power_w, random) * 60 / period_s) + 1
+    size = int(heating_minutes(power_w, random, rooms_share) * 60 / period_s) + 1
     cycle_s, duty = random.uniform(60, 600), random.uniform(0.3, 1.0)
     start = int(random.integers(-size // 2, len(mains)))
     phase = (np.arange(size) * period_s) % cycle_s < duty * cycle_s if random.random() < 0.4 and power_w < 3300 else np.ones(size, bool)
@@ -17,9 +17,9 @@ def add_heater(mains: Floats, random: np.random.Generator, period_s: float) -> N
     mains[first:end] += np.float32(power_w) * phase[first - start : end - start]
 
 
-def heating_minutes(power_w: float, random: np.random.Generator) -> float:
+def heating_minutes(power_w: float, random: np.random.Generator, rooms_share: float) -> float:
     """How long such a heater is on: a room's for hours, a shower for minutes, one with a kettle's or a microwave's power for longer."""
-    if random.random() < 0.25:
+    if random.random() < rooms_share:
         return _between(40, 800, random)
     if power_w > 3600 and random.random() < 0.6:
         return _between(0.4, 4, random)

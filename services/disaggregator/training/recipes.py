@@ -105,8 +105,8 @@ DISHWASHERS = cycles(
     Mixture(
         {"dishwasher": DISHWASHER},
         heater_share=0.35,
-        wandering_share=0.2,
-        distractors=(("washing_machine", WASHING_MACHINE),),
+        rooms_share=0.0,
+        distractors=(("washing_machine", replace(WASHING_MACHINE, warp=1.0)),),
         distract_share=0.45,
         slow_share=0.15,
     ),

@@ -120,7 +120,7 @@ def test_a_warped_run_keeps_its_phases_but_not_their_lengths() -> None:
 def test_heaters_that_are_put_in_are_no_kettles(power_w: float, least_minutes: float) -> None:
     """What draws as much as a kettle or a microwave is on for longer than either; only a shower is short."""
     random = np.random.default_rng(4)
-    minutes = [courses.heating_minutes(power_w, random) for _ in range(500)]
+    minutes = [courses.heating_minutes(power_w, random, rooms_share=0.2) for _ in range(500)]
     assert min(minutes) >= least_minutes
     assert max(minutes) > 200
 
@@ -130,7 +130,7 @@ def test_a_heater_is_put_in_with_its_power() -> None:
     random = np.random.default_rng(4)
     for _ in range(100):
         mains_w = np.full(4 * HOUR, 300, np.float32)
-        courses.add_heater(mains_w, random, 30)
+        courses.add_heater(mains_w, random, 30, rooms_share=0.2)
         assert mains_w.min() >= 300
         assert len(np.unique(mains_w)) <= 2
 
