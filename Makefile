@@ -5,7 +5,7 @@ PREPARE = @PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m scripts.environment
 ENV = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-postgres test-fleet test-browser test-containers chaos audit sbom check format generate lock train bench bench-accuracy clean
+.PHONY: help setup run test test-long test-postgres test-fleet test-browser test-containers chaos audit sbom check format generate lock train bench bench-fleet bench-accuracy clean
 
 help: ## Say what there is
 	@echo "make TARGET, on a computer with Python 3.11 or later; the rest is brought. TARGET is one of:"
@@ -85,6 +85,10 @@ train: ## Train the appliance model (TensorFlow, in .cache/training); DATA=folde
 bench: ## Measure latency, rates, memory and start; the figures of the README
 	$(PREPARE) dev
 	@exec $(ENV)/python -m bench $(ARGS)
+
+bench-fleet: ## Measure what many homes cost, model and messages, and draw it; about seven minutes
+	$(PREPARE) dev
+	@exec $(ENV)/python -m bench.fleet
 
 bench-accuracy: ## Judge the models on recorded homes, each left out in turn; DATA=a folder of them (docs/packs.md)
 	$(PREPARE) dev

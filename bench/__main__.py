@@ -5,7 +5,17 @@ import pkgutil
 import sys
 from pathlib import Path
 
-_NOT_OF_THEIR_OWN = {"__main__", "measuring", "accuracy", "accuracy_table", "packs", "fleet", "a_year"}
+_NOT_OF_THEIR_OWN = {
+    "__main__",
+    "measuring",
+    "accuracy",
+    "accuracy_table",
+    "packs",
+    "fleet",
+    "fleet_over_a_broker",
+    "fleet_picture",
+    "a_year",
+}
 
 
 def main() -> None:

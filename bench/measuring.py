@@ -1,5 +1,6 @@
 """What the measurements share: a broker, processes, percentiles."""
 
+import re
 import socket
 import subprocess
 import tempfile
@@ -30,14 +31,16 @@ class BenchBroker:
 
 
 @contextmanager
-def broker() -> Generator[tuple[BenchBroker, Path]]:
-    """A running broker, and a folder that goes with it."""
+def broker(inflight: int | None = None) -> Generator[tuple[BenchBroker, Path]]:
+    """A running broker, and a folder that goes with it; `inflight` replaces the shipped number of unacknowledged messages."""
     with tempfile.TemporaryDirectory() as name:
         folder, running = Path(name), BenchBroker(_free_port())
         (folder / "data").mkdir()
         (folder / "passwords").write_text(password_file({user: running.password(user) for user in USERS}))
         (folder / "acl").write_text(access_list())
         text = render(port=running.port, data=folder / "data", passwords=folder / "passwords", access=folder / "acl")
+        if inflight is not None:
+            text = re.sub(r"(?m)^max_inflight_messages .*$", f"max_inflight_messages {inflight}", text)
         (folder / "mosquitto.conf").write_text(text)
         process = subprocess.Popen([find_mosquitto(), "-c", folder / "mosquitto.conf"], stderr=subprocess.DEVNULL)
         try:
