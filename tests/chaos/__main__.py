@@ -14,6 +14,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from scripts.containers import bring
+from scripts.tell import Failed
 from tests.chaos.faults import drawn
 from tests.chaos.home import ChaosHome
 from tests.chaos.in_containers import InContainers
@@ -35,10 +37,12 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--keep", type=Path, help="leave all files in this folder, which must not exist yet")
-    parser.add_argument("--containers", action="store_true", help="disturb containers in place of processes; needs root and built images")
+    parser.add_argument("--containers", action="store_true", help="disturb containers in place of processes; needs root")
     wishes = parser.parse_args()
     again = f"--seed {wishes.seed} --faults {wishes.faults}{' --containers' if wishes.containers else ''}"
     _say(f"seed {wishes.seed}: make chaos ARGS='{again}' draws the same faults again")
+    if wishes.containers:
+        bring()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended either way
     with tempfile.TemporaryDirectory() as name:
         folder = wishes.keep.absolute() if wishes.keep else Path(name) / "home"
@@ -95,4 +99,7 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(f"make: {failure}")

@@ -42,7 +42,6 @@ class InContainers(ChaosHome):
         self._compose = Containers(PROJECT, "home", {"HEMS_CONFIG_FOLDER": str(directory / "config")}, [str(self._override)])
         self.meter = Meter(METER)
         self._said: list[str] = []
-        self._engine = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator["InContainers"]:
@@ -53,6 +52,7 @@ class InContainers(ChaosHome):
             (self.directory / "prepared").mkdir()
             self._override.write_text(yaml.safe_dump(self._on_our_disk()))
             stack.callback(self._compose.down)
+            await asyncio.to_thread(self._compose.compose, "build", "--quiet")
             # Only the networks are wanted yet: the proxy and Twilio's stand-in listen on one of them.
             await asyncio.to_thread(self._compose.compose, "up", "--no-start", "--no-deps", BROKER)
             here = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", _NETWORK).strip()
