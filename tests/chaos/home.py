@@ -166,6 +166,10 @@ class ChaosHome(ABC):
         for name in SERVICES:
             await self.revive(name)
 
+    async def starting(self, patience_s: float) -> None:
+        """Wait until the first reading has gone all the way."""
+        assert await self.until(lambda: self.rows("recorder", "history.db", "SELECT 1 FROM mains LIMIT 1"), patience_s), self.log()
+
     async def until(self, holds: Callable[[], object], patience_s: float) -> bool:
         """Wait until it holds; whether it did."""
         give_up_at = time.monotonic() + patience_s

@@ -65,7 +65,7 @@ class InContainers(ChaosHome):
             await stack.enter_async_context(self.witnessing())
             self.page = PageVisitor(f"http://127.0.0.1:{self._compose.page_port}", self._page_password())
             stack.push_async_callback(self.page.leave)
-            await self.until(lambda: self.rows("recorder", "history.db", "SELECT 1 FROM mains LIMIT 1"), _STARTED_WITHIN_S)
+            await self.starting(_STARTED_WITHIN_S)
             yield self
 
     @property
@@ -154,6 +154,6 @@ class InContainers(ChaosHome):
         (self.directory / "config/secrets/HEMS_NOTIFIER__TWILIO__AUTH_TOKEN").write_text(AUTH_TOKEN)
         common = {"HEMS_BROKER__HOST": host, "HEMS_BROKER__PORT": str(port), "HEMS_STORAGE__KEEP_SAID_S": str(KEEP_SAID_S)}
         services: dict[str, Any] = {name: {"environment": dict(common)} for name in SERVICES}
-        services["sensor"]["environment"]["HEMS_SENSOR_METER__PORT"] = str(METER)
+        services["sensor"]["environment"]["HEMS_SENSOR__METER__PORT"] = str(METER)
         services["sensor"]["volumes"] = ["/dev:/dev:ro"]  # as docker-compose.pi.yml has it
         self._override.write_text(yaml.safe_dump(self._on_our_disk() | {"services": services}))

@@ -51,7 +51,7 @@ class Processes(ChaosHome):
             await stack.enter_async_context(self.metered())
             for process in self._processes.values():
                 process.start()
-            await self.until(lambda: self.rows("recorder", "history.db", "SELECT 1 FROM mains LIMIT 1"), _STARTED_WITHIN_S)
+            await self.starting(_STARTED_WITHIN_S)
             yield self
 
     @property
