@@ -100,7 +100,8 @@ class FleetDisaggregator:
         self._homes = ManyHomes(self._networks)
         self._speech = Speech(self._context.root.prefix, self._context.health)
         self._inbox: list[Arrival] = []
-        self._reads = 0
+        self._reading: dict[int | None, asyncio.Task[None]] = {}
+        self._to_release: set[int] = set()
         self._arrived = asyncio.Event()
         self._held: HoldBack[Arrival] = HoldBack(self._fleet.redelivery_s)
         async with asyncio.TaskGroup() as tasks:
@@ -108,7 +109,7 @@ class FleetDisaggregator:
             tasks.create_task(self._speech.repeat())
             tasks.create_task(self._voice().keep())
             if self._fleet.partitions is None:
-                self._begin(Root("+", self._context.root.prefix), tasks)
+                self._begin(None, tasks)
             else:
                 tasks.create_task(self._take_partitions(states, self._fleet.partitions, tasks))
             await self._look()  # a body without an end, as `still_cancelled` needs it
@@ -120,24 +121,43 @@ class FleetDisaggregator:
             around.broker, session, (), (self._speech.lend,), root=root, clock=around.clock, health=around.health, log=around.log
         )
 
-    def _begin(self, root: Root, tasks: asyncio.TaskGroup) -> None:
-        self._reads += 1
-        tasks.create_task(Partition(root, self._around, self._take).keep())
+    def _begin(self, number: int | None, tasks: asyncio.TaskGroup) -> None:
+        root = Root("+", self._context.root.prefix if number is None else f"{self._fleet.prefix}/{number}")
+        self._reading[number] = tasks.create_task(Partition(root, self._around, self._take).keep())
 
     async def _take_partitions(self, states: States, own: Collection[int], tasks: asyncio.TaskGroup) -> None:
-        """One's own partitions as soon as they are free, others once nobody has read them for a while."""
-        mine, free_since_s = set[int](), dict[int, float]()
+        """One's own partitions as soon as they are free, others once nobody has read them for a while, until they are wanted back."""
+        free_since_s = dict[int, float]()
         while True:
-            claimed, now_s = await states.claimed(), time.monotonic()
-            for number in sorted({*own, *range(self._fleet.all or 0)} - mine):
+            claimed, wanted, now_s = await states.claimed(), await states.wanted(), time.monotonic()
+            for number in sorted({*own, *range(self._fleet.all or 0)} - self._reading.keys()):
                 since_s = free_since_s.setdefault(number, now_s)
                 if number in claimed:
                     del free_since_s[number]
                 elif (number in own or now_s - since_s >= self._fleet.take_over_after_s) and await states.claim(number):
-                    mine.add(number)
                     self._log.info("reads a partition", partition=number, of_another=number not in own)
-                    self._begin(Root("+", f"{self._fleet.prefix}/{number}"), tasks)
+                    self._begin(number, tasks)
+                if number in own and number in claimed:
+                    await states.want(number)
+            self._to_release.update(number for number in wanted if number in self._reading and number not in own)
+            if self._to_release:
+                self._arrived.set()
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _release(self, states: States) -> None:
+        """Between two batches, so that nothing of these partitions' homes is on its way to the states."""
+        for number in sorted(self._to_release):
+            reading = self._reading[number]
+            reading.cancel()
+            await asyncio.wait((reading,))
+            await states.release(number)
+            del self._reading[number]
+            self._log.info("gave a partition back", partition=number)
+        self._to_release.clear()
+        # Nothing of the homes that went is remembered, to be said or gone on with; those that stay are admitted again with what was kept.
+        self._homes.let_go(self._homes.names)
+        self._speech.forget()
+        self._inbox[:0] = self._held.take_all()
 
     def _take(self, arrival: Arrival) -> None:
         self._inbox.append(arrival)
@@ -149,6 +169,8 @@ class FleetDisaggregator:
             await self._wait_for_arrivals()
             await asyncio.sleep(self._fleet.gather_s)
             self._arrived.clear()
+            if self._to_release:
+                await self._release(states)
             arrivals, self._inbox = self._inbox, []
             ready = await self._in_order(states, [arrival for arrival in arrivals if not arrival.done.done()])
             if ready:
@@ -163,7 +185,8 @@ class FleetDisaggregator:
                 await self._arrived.wait()
 
     async def _in_order(self, states: States, arrivals: list[Arrival]) -> list[Arrival]:
-        await self._admit(states, {arrival.reading.home for arrival in arrivals if arrival.reading.home not in self._homes})
+        names = {arrival.reading.home for arrival in arrivals} | self._held.homes
+        await self._admit(states, {name for name in names if name not in self._homes})
         if not self._fleet.redelivery_s:
             return arrivals
         now_s = time.monotonic()
@@ -219,7 +242,7 @@ class FleetDisaggregator:
 
     def _let_go(self) -> None:
         before_s = (self._context.clock.now() - timedelta(seconds=self._fleet.silent_after_s)).timestamp()
-        silent = [name for name in self._homes.silent(before_s, self._fleet.most_homes) if not self._held.holds(name)]
+        silent = [name for name in self._homes.silent(before_s, self._fleet.most_homes) if name not in self._held.homes]
         self._homes.let_go(silent)
         self._context.health.work("homes_let_go", len(silent))
 
@@ -228,7 +251,7 @@ class FleetDisaggregator:
         while True:
             health = self._context.health
             health.gauge("homes", len(self._homes))
-            health.gauge("partitions", self._reads)
-            if self._reads and self._context.clock.now() - self._heard_at > self._history_after:
+            health.gauge("partitions", len(self._reading))
+            if self._reading and self._context.clock.now() - self._heard_at > self._history_after:
                 health.blind = f"no reading since {self._heard_at.isoformat(timespec='seconds')}"
             await asyncio.sleep(_LOOK_EVERY_S)

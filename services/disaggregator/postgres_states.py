@@ -32,7 +32,7 @@ _SAVE = """
 INSERT INTO disaggregator_states (home, part, state) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
 ON CONFLICT (home, part) DO UPDATE SET state = excluded.state, saved_at = excluded.saved_at
 """
-_CLAIMED = "SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::oid AND objsubid = 2 AND granted"
+_HELD = "SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::oid AND objsubid = 2 AND granted"
 # A replica whose computer is gone says no goodbye: its locks are free after about so many seconds.
 _KEEPALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -43,7 +43,8 @@ class PostgresStates:
 
     def __init__(self, connection: Any, prefix: str) -> None:
         self._connection = connection
-        self._lock_class = zlib.crc32(prefix.encode()) & 0x7FFFFFFF
+        self._claims, self._wants = (zlib.crc32(f"{prefix}{kind}".encode()) & 0x7FFFFFFF for kind in ("", "/wanted"))
+        self._wanted = set[int]()
         self._turn = asyncio.Lock()
 
     async def load(self, homes: Collection[str]) -> Mapping[str, Mapping[str, bytes]]:
@@ -61,11 +62,37 @@ class PostgresStates:
 
     async def claim(self, partition: int) -> bool:
         """Try for the partition's lock; call it for those alone that this connection does not have."""
-        return await self._ask(self._connection.fetchval, "SELECT pg_try_advisory_lock($1, $2)", self._lock_class, partition)
+        claimed = await self._try(self._claims, partition)
+        if claimed and partition in self._wanted:
+            self._wanted.discard(partition)
+            await self._unlock(self._wants, partition)
+        return claimed
 
     async def claimed(self) -> Collection[int]:
         """The partitions whose locks are held."""
-        return {row[0] for row in await self._ask(self._connection.fetch, _CLAIMED, self._lock_class)}
+        return await self._held(self._claims)
+
+    async def want(self, partition: int) -> None:
+        """Hold a lock of another kind, for the holder to see."""
+        if partition not in self._wanted and await self._try(self._wants, partition):
+            self._wanted.add(partition)
+
+    async def wanted(self) -> Collection[int]:
+        """The partitions whose locks of that kind are held."""
+        return await self._held(self._wants)
+
+    async def release(self, partition: int) -> None:
+        """Give the lock back."""
+        await self._unlock(self._claims, partition)
+
+    async def _try(self, kind: int, partition: int) -> bool:
+        return await self._ask(self._connection.fetchval, "SELECT pg_try_advisory_lock($1, $2)", kind, partition)
+
+    async def _unlock(self, kind: int, partition: int) -> None:
+        await self._ask(self._connection.execute, "SELECT pg_advisory_unlock($1, $2)", kind, partition)
+
+    async def _held(self, kind: int) -> Collection[int]:
+        return {row[0] for row in await self._ask(self._connection.fetch, _HELD, kind)}
 
     async def _ask(self, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         try:

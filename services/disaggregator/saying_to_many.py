@@ -82,6 +82,10 @@ class Speech:
             self._later |= {APPLIANCE.at(root, appliance=name): state.to_wire() for name, state in words.repetitions.items()}
         self._health.work("events", sum(len(words.events) for words in said.values()))
 
+    def forget(self) -> None:
+        """Say no repetition that waits: another may know better by now."""
+        self._later.clear()
+
     async def repeat(self) -> None:
         """Say the repetitions, spread over some time, until cancelled; one that is lost comes again within a minute."""
         while True:

@@ -38,6 +38,18 @@ class States(Protocol):
         """The partitions that any replica has."""
         ...
 
+    async def want(self, partition: int) -> None:
+        """Let the holder know that a partition's own replica is there, until `claim` succeeds."""
+        ...
+
+    async def wanted(self) -> Collection[int]:
+        """The partitions whose own replicas are there and wait."""
+        ...
+
+    async def release(self, partition: int) -> None:
+        """Let another replica have a partition; nothing of its homes may be saved afterwards."""
+        ...
+
 
 class OwnStates:
     """The states in the service's own file: for a fleet of one replica, which has every partition."""
@@ -65,6 +77,17 @@ class OwnStates:
     async def claimed(self) -> Collection[int]:
         """This replica's."""
         return self._claimed
+
+    async def want(self, partition: int) -> None:
+        """Nobody else is there."""
+
+    async def wanted(self) -> Collection[int]:
+        """None."""
+        return ()
+
+    async def release(self, partition: int) -> None:
+        """Nobody else is there."""
+        self._claimed.discard(partition)
 
 
 def _name(home: str, key: str) -> str:

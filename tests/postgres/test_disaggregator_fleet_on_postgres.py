@@ -46,6 +46,19 @@ async def test_a_partition_has_one_holder_until_its_connection_ends(database: st
                 await asyncio.sleep(0.01)
 
 
+async def test_a_partition_is_given_back_to_who_wants_it(database: str) -> None:
+    """Its own replica says that it waits, until it has it."""
+    async with open_states(database, "back") as owner, open_states(database, "back") as holder:
+        assert await holder.claim(5)
+        await owner.want(5)
+        await owner.want(5)
+        assert set(await holder.wanted()) == {5}
+        await holder.release(5)
+        assert await owner.claim(5)
+        assert not await holder.wanted()
+        assert set(await holder.claimed()) == {5}
+
+
 async def test_who_lost_its_partitions_can_not_write(database: str) -> None:
     """States go over the connection that holds the locks: when the server ended it, both are gone."""
     async with open_states(database, "ended") as states:
@@ -67,9 +80,9 @@ async def test_no_server_is_unreachable() -> None:
 
 
 async def test_a_killed_replicas_homes_go_on_with_the_other(database: str, mosquitto: RealBroker, tmp_path: Path) -> None:
-    """Two replicas share the partitions. One is killed (-9), the other takes its homes over; then the first is back and the other killed.
+    """Two replicas share the partitions. One is killed (-9), the other takes its homes over, and gives them back when it returns.
 
-    Every home is told what it would be told alone: every event, no other, in order.
+    Then the other is killed. Every home is told what it would be told alone: every event, no other, in order.
     """
     homes = streams(HOMES, READINGS)
     expected = expected_events(homes)
@@ -89,9 +102,10 @@ async def test_a_killed_replicas_homes_go_on_with_the_other(database: str, mosqu
         await asyncio.to_thread(replicas[1].wait_for, "reads a partition", 4)
         await fleet.say(sensor, homes, 200, 300)
         replicas[0].start()
-        await asyncio.to_thread(replicas[0].wait_for, "started", 2)
+        await asyncio.to_thread(replicas[1].wait_for, "gave a partition back", 2)
+        await fleet.say(sensor, homes, 300, 370)
         replicas[1].kill()
-        await fleet.say(sensor, homes, 300, READINGS)
+        await fleet.say(sensor, homes, 370, READINGS)
         await until(lambda: all(set(fleet.said.get(home, ())) >= set(ids) for home, ids in expected.items()), PATIENCE_S)
         assert await asyncio.to_thread(replicas[0].stop) == 0
         listening.cancel()

@@ -5,7 +5,7 @@ while. So a reading that leaves a hole behind the one before it waits for what m
 """
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -32,9 +32,17 @@ class HoldBack(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def holds(self, home: str) -> bool:
-        """Whether a reading of this home waits."""
-        return home in self._held
+    @property
+    def homes(self) -> Set[str]:
+        """Those of whom a reading waits."""
+        return self._held.keys()
+
+    def take_all(self) -> list[T]:
+        """Let go of every reading that waits, in the order in which they came."""
+        items = list(self._items.values())
+        self._items.clear()
+        self._held.clear()
+        return items
 
     def put(self, home: str, time_s: float, item: T, now_s: float) -> None:
         """Take a reading. `now_s` is a clock that never jumps, as in `ready`."""

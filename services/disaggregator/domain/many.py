@@ -55,6 +55,11 @@ class ManyHomes:
     def __contains__(self, name: str) -> bool:
         return name in self._residents
 
+    @property
+    def names(self) -> list[str]:
+        """The homes in memory."""
+        return list(self._residents)
+
     def __getitem__(self, name: str) -> Resident:
         return self._residents[name]
 

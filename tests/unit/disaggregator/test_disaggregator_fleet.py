@@ -43,6 +43,8 @@ class KeptStates:
         self.kept: dict[str, dict[str, bytes]] = {}
         self.others: set[int] = set()
         self.mine: set[int] = set()
+        self.waiting: set[int] = set()
+        self.wants: set[int] = set()
         self.failures = 0
         self.opened = 0
 
@@ -71,6 +73,17 @@ class KeptStates:
 
     async def claimed(self) -> Collection[int]:
         return self.mine | self.others
+
+    async def want(self, partition: int) -> None:
+        self.wants.add(partition)
+
+    async def wanted(self) -> Collection[int]:
+        return self.waiting
+
+    async def release(self, partition: int) -> None:
+        self.mine.remove(partition)
+        self.others.add(partition)
+        self.waiting.discard(partition)
 
 
 class Rig:
@@ -242,6 +255,25 @@ async def test_a_replica_reads_its_partitions_and_takes_over_what_nobody_reads(r
         await until(lambda: rig.states.mine == {0, 1})
         await until(lambda: rig.health.gauges.get("partitions") == 2)
         await rig.turns(7, prefix="hems-p/1")
+        await until(rig.is_complete)
+
+
+async def test_a_partition_goes_back_to_the_replica_whose_own_it_is(rig: Rig) -> None:
+    """Its homes go on there from what was kept; a replica whose own partition is held elsewhere says that it is there."""
+    rig.states.others = {0}
+    async with rig.stage(partitions=(0,), all=2, states="postgresql://elsewhere", take_over_after_s=0):
+        await until(lambda: rig.states.mine == {1})
+        await until(lambda: rig.states.wants == {0})
+        await rig.turns(6, prefix="hems-p/1")
+        await rig.have_read(6)
+        rig.states.waiting = {1}
+        await until(lambda: rig.states.others == {0, 1})
+        await until(lambda: rig.health.gauges.get("partitions") == 0)
+        await rig.turns(3, prefix="hems-p/1")
+        assert rig.health.work["readings"] == 6 * len(HOMES)
+        rig.states.others = {0}
+        await until(lambda: rig.states.mine == {1})
+        await rig.turns(5, prefix="hems-p/1")
         await until(rig.is_complete)
 
 

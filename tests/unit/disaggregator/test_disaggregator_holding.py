@@ -40,7 +40,7 @@ def test_newer_ones_wait_for_older_ones() -> None:
         read.hold.put("home", time_s, time_s, now_s)
         read.look(now_s)
     assert read.times_s == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert not read.hold.holds("home")
+    assert not read.hold.homes
 
 
 def test_what_never_comes_is_waited_for_no_longer_than_said() -> None:
@@ -53,6 +53,19 @@ def test_what_never_comes_is_waited_for_no_longer_than_said() -> None:
     read.hold.put("home", 7.0, 7.0, 105)
     read.look(106)
     assert read.times_s == [1.0, 7.0, 9.0]
+
+
+def test_what_waits_can_be_taken_back() -> None:
+    """In the order in which it came; nothing waits then."""
+    read = Read()
+    read.times_s.append(1.0)
+    for time_s in (9.0, 7.0):
+        read.hold.put("home", time_s, time_s, 100)
+        read.look(100)
+    assert read.hold.take_all() == [9.0, 7.0]
+    assert not read.hold.homes
+    read.look(200)
+    assert read.times_s == [1.0]
 
 
 @given(st.permutations(range(12)), st.integers(0, 11))
