@@ -14,6 +14,7 @@ _NOT_OF_THEIR_OWN = {
     "fleet",
     "fleet_over_a_broker",
     "fleet_picture",
+    "fleet_without_a_client",
     "a_year",
 }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.disaggregation import ancestor_step, spent_us
 from bench.fleet_over_a_broker import Measured, measure
 from bench.fleet_picture import Row, picture
+from bench.fleet_without_a_client import reading_us
 from services.disaggregator.domain.home import Home
 from services.disaggregator.domain.many import ManyHomes, Reading
 from services.disaggregator.domain.network import Network
@@ -51,6 +52,8 @@ def main() -> None:
     ancestor_us, alone_us = spent_us(ancestor_step(1), 200), _alone_us(networks)
     print(f"the ancestor's way, one home at a time: {ancestor_us:.0f} µs a reading; ours, one home at a time: {alone_us:.1f} µs a reading")
     print(f"taking a publication from a socket and acknowledging it, with a dozen lines of Python: {_with_raw_socket_us():.1f} µs")
+    handed_over_us = reading_us(networks, list(_readings(400, 90)))
+    print(f"a replica's own work on a reading, its messages handed over in memory: {handed_over_us:.0f} µs")
     rows: list[Row] = []
     for homes, period_s in _HOMES:
         part = _model_part(networks, homes)
