@@ -62,11 +62,12 @@ FROM_HOME: tuple[Topic[Any], ...] = (
 
 TO_HOME: tuple[Topic[Any], ...] = (
     APPLIANCE, APPLIANCE_EVENT, ENERGY, ENERGY_OF, PRICE, CARBON, HISTORY_RESULT, DEMAND_EVENT, RELAY_SET_BY,
+    SERVICE_MISSED,
 )  # fmt: skip
-"""What the cluster passes to a home; of the commands only those of the source `fleet`. No topic is on both lists: it would go round."""
+"""What the cluster passes to a home; narrowed by `narrowed`. No topic is on both lists: it would go round."""
 
 AT_HOME: tuple[Topic[Any], ...] = (
-    VOLTAGE, RELAY_SET, NOTIFY_TEST, NOTIFY_MUTE, SERVICE_MISSED, BROKER_UPTIME, TASMOTA_COMMAND, TASMOTA_STATE,
+    VOLTAGE, RELAY_SET, NOTIFY_TEST, NOTIFY_MUTE, BROKER_UPTIME, TASMOTA_COMMAND, TASMOTA_STATE,
 )  # fmt: skip
 """What never leaves the home's own broker."""
 
@@ -92,7 +93,12 @@ def from_home(home: str) -> Iterator[str]:
 
 def to_home(home: str) -> Iterator[str]:
     """The MQTT topic filters that a home may hear."""
-    yield from (topic.filter(Root(home), source=FLEET) if topic is RELAY_SET_BY else topic.filter(Root(home)) for topic in TO_HOME)
+    yield from (topic.filter(Root(home), **narrowed(topic)) for topic in TO_HOME)
+
+
+def narrowed(topic: Topic[Any]) -> dict[str, str]:
+    """Of commands, only those of the source `fleet` come to a home; of the requests to say all again, only the recorder's."""
+    return {RELAY_SET_BY.pattern: {"source": FLEET}, SERVICE_MISSED.pattern: {"service": "recorder"}}.get(topic.pattern, {})
 
 
 def central_writes(user: str) -> Iterator[str]:

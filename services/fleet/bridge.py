@@ -1,11 +1,9 @@
 """A home's own Mosquitto, joined to the cluster: what it passes on and what it takes, queued while the cluster can't be reached."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from hems.contracts.catalog import FLEET
-from hems.contracts.fleet import FROM_HOME, TO_HOME, home_user
-from hems.contracts.topic import Root, Topic
+from hems.contracts.fleet import FROM_HOME, TO_HOME, home_user, narrowed
+from hems.contracts.topic import Root
 
 _HEAD = """# The bridge of home {home} to its cluster, made by `hems fleet`. It holds a password: keep it private.
 # Put it where `include_dir` of the home's mosquitto.conf looks, and restart Mosquitto. docs/scaling.md says what passes.
@@ -49,11 +47,7 @@ def bridge_configuration(home: str, password: str, addresses: Sequence[str], ca_
 
 def _topics(root: Root) -> Iterator[str]:
     yield from (_line(topic.filter(root), "out", topic.qos) for topic in FROM_HOME)
-    yield from (_line(topic.filter(root, **_narrowed(topic)), "in", 0) for topic in TO_HOME)
-
-
-def _narrowed(topic: Topic[Any]) -> dict[str, str]:
-    return {"source": FLEET} if "source" in topic.parameters else {}
+    yield from (_line(topic.filter(root, **narrowed(topic)), "in", 0) for topic in TO_HOME)
 
 
 def _line(topic_filter: str, way: str, qos: int) -> str:

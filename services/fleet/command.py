@@ -20,7 +20,10 @@ _NODES = ("nats-1:6222", "nats-2:6222", "nats-3:6222")
 @click.option("--address", "addresses", multiple=True, required=True, help="HOST:PORT at which homes find a node; give it for each node.")
 @click.option("--ca-file", default="/etc/mosquitto/cluster-ca.pem", show_default=True, help="The nodes' authority, on a home's computer.")
 @click.option("--no-tls", is_flag=True, help="Between homes and cluster: for a trial on one computer.")
-def fleet(folder: Path, homes: Path, nodes: tuple[str, ...], addresses: tuple[str, ...], ca_file: str, no_tls: bool) -> None:
+@click.option("--simulator", is_flag=True, help="Admit a user that may say any home's readings: for a trial.")
+def fleet(
+    folder: Path, homes: Path, nodes: tuple[str, ...], addresses: tuple[str, ...], ca_file: str, no_tls: bool, simulator: bool
+) -> None:
     """Write what a cluster for many homes needs: who may come in, the nodes' routes, a password each, and each home's bridge.
 
     Run it again with a longer list, and reload the nodes: passwords that are there stay.
@@ -28,7 +31,7 @@ def fleet(folder: Path, homes: Path, nodes: tuple[str, ...], addresses: tuple[st
     Example: hems fleet /etc/hems-fleet --homes homes.txt --address mqtt.example.org:8883
     """
     try:
-        asked = Fleet(read_homes(homes.read_text(encoding="utf-8")), nodes, addresses, None if no_tls else ca_file)
+        asked = Fleet(read_homes(homes.read_text(encoding="utf-8")), nodes, addresses, None if no_tls else ca_file, simulator)
         write(folder, asked)
     except (Unusable, OSError, ValueError) as error:
         click.echo(f"hems fleet: {homes}: {error}" if isinstance(error, Unusable) else f"hems fleet: {error}", err=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import bcrypt
 
 from hems.contracts.fleet import home_user
-from hems.contracts.nats_access import CENTRAL_USERS, SYSTEM, nats_accounts
+from hems.contracts.nats_access import CENTRAL_USERS, SIMULATOR, SYSTEM, nats_accounts
 from hems.setting_up.private_file import write_private
 from services.fleet.bridge import bridge_configuration
 
@@ -31,12 +31,14 @@ class Fleet:
         nodes: `host:port` at which the nodes find each other.
         addresses: `host:port` at which homes find the nodes.
         ca_file: where a home's computer has the authority of the nodes' certificates; no TLS where None.
+        simulator: admit a user that may say any home's readings, for a trial.
     """
 
     homes: Sequence[str]
     nodes: Sequence[str]
     addresses: Sequence[str]
     ca_file: str | None
+    simulator: bool = False
 
 
 def read_homes(text: str) -> list[str]:
@@ -61,7 +63,7 @@ def write(folder: Path, fleet: Fleet) -> None:
     Raises:
         OSError: it can't be written.
     """
-    users = [*CENTRAL_USERS, SYSTEM, *map(home_user, fleet.homes)]
+    users = [*CENTRAL_USERS, SYSTEM, *((SIMULATOR,) if fleet.simulator else ()), *map(home_user, fleet.homes)]
     passwords = {user: _password(folder / "passwords" / user) for user in users}
     access = folder / "nats" / "access.conf"
     write_private(access, nats_accounts(_hashed(passwords, _known_hashes(access)), fleet.homes))

@@ -12,13 +12,15 @@ from hems.actor.bus import Broker, Input
 from hems.actor.context import Context
 from hems.actor.failures import ends_on, still_cancelled
 from hems.actor.logs import FaultLog, Log
-from hems.contracts.catalog import ENERGY, ENERGY_OF, HISTORY_RESULT
+from hems.contracts.catalog import ENERGY, ENERGY_OF, HISTORY_RESULT, SERVICE_MISSED
 from hems.contracts.energy import HistoryResult
+from hems.contracts.health import Missed
 from hems.contracts.topic import Root, Topic
 from services.recorder.batches import Batches
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.failures import Unavailable
-from services.recorder.domain.records import Row, microseconds, moment
+from services.recorder.domain.holes import Holes
+from services.recorder.domain.records import MainsRow, Row, microseconds, moment
 from services.recorder.domain.statements import energy_message
 from services.recorder.many import ManyHistories
 from services.recorder.replies import Find, Replies
@@ -35,6 +37,7 @@ _RETRY_S = 1.0
 _LONGEST_RETRY_S = 15.0
 _THIN_EVERY_S = 3_600
 _REPORT_EVERY_S = 5.0
+_ASK_EVERY_S = 5.0
 
 
 class FleetRecorder:
@@ -60,6 +63,7 @@ class FleetRecorder:
         self._batches = Batches[HomeRow](settings.commit_every_s, fleet.most_rows)
         self._replies = Replies(self._reply, context.health, settings.query_timeout_s)
         self._faults = FaultLog(self._log, "the histories can't be written; what comes waits at the broker", every=20)
+        self._holes = Holes()
         self._said_s: dict[str, float] = {}
         self._unsaid: dict[str, None] = {}
 
@@ -71,7 +75,7 @@ class FleetRecorder:
     @property
     def outputs(self) -> Sequence[Topic[Any]]:
         """Of every home."""
-        return (ENERGY, ENERGY_OF, HISTORY_RESULT)
+        return (ENERGY, ENERGY_OF, HISTORY_RESULT, SERVICE_MISSED)
 
     async def run(self) -> None:
         """Open the histories, waiting for the database where need be, and keep them."""
@@ -91,6 +95,7 @@ class FleetRecorder:
             tasks.create_task(self._replies.answer_all(find))
             tasks.create_task(self._thin(histories))
             tasks.create_task(self._report(histories))
+            tasks.create_task(self._ask_again())
             self._read(tasks)
             await self._fold(histories)  # a body without an end, as `still_cancelled` needs it
 
@@ -113,6 +118,9 @@ class FleetRecorder:
     async def _write(self, histories: ManyHistories, rows: Sequence[HomeRow]) -> None:
         kept_since_us = microseconds(self._context.clock.now() - self._settings.keep_raw)
         await self._persistently(lambda: histories.record(rows, kept_since_us))
+        for home, row in rows:
+            if isinstance(row, MainsRow):
+                self._holes.note(home, row.at_us, _monotonic_us())
         self._context.health.work("rows", len(rows))
         self._context.health.work("commits")
 
@@ -146,6 +154,15 @@ class FleetRecorder:
         if said:
             self._said_s[name] = time.monotonic()
             self._unsaid.pop(name, None)
+
+    async def _ask_again(self) -> None:
+        """Ask homes for readings that must have been lost on their way: their services say again what they still keep."""
+        while True:
+            await asyncio.sleep(_ASK_EVERY_S)
+            if self._voice.connected.is_set():
+                for name in self._holes.missing(_monotonic_us()):
+                    self._context.health.work("asked_again")
+                    await self._voice.say(name, SERVICE_MISSED, Missed(at=self._context.clock.now()), service="recorder")
 
     async def _reply(self, home: str, client: str, piece: HistoryResult) -> None:
         await self._voice.say(home, HISTORY_RESULT, piece, client=client)
@@ -192,3 +209,7 @@ class FleetRecorder:
 
     def _now_s(self) -> int:
         return int(self._context.clock.now().timestamp())
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1_000

@@ -42,7 +42,7 @@ class RealNats:
     def admit(self, homes: Sequence[str]) -> None:
         """Write the access list for these homes; nodes that run are told to read it."""
         nodes, addresses = ([f"127.0.0.1:{port}" for port in ports] for ports in (self._routes, self.ports))
-        write(self.fleet, Fleet(homes, nodes, addresses, ca_file=None))
+        write(self.fleet, Fleet(homes, nodes, addresses, ca_file=None, simulator=True))
         for process in self._processes.values():
             process.send_signal(signal.SIGHUP)
 

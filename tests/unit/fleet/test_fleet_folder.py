@@ -13,10 +13,12 @@ from services.fleet.command import fleet
 from services.fleet.folder import Unusable, read_homes
 
 
-def made(folder: Path, homes: str) -> Result:
+def made(folder: Path, homes: str, *options: str) -> Result:
     """Run the command on a list of homes."""
     (folder / "homes.txt").write_text(homes)
-    return CliRunner().invoke(fleet, [str(folder / "fleet"), "--homes", str(folder / "homes.txt"), "--address", "mqtt.example.org:8883"])
+    return CliRunner().invoke(
+        fleet, [str(folder / "fleet"), "--homes", str(folder / "homes.txt"), "--address", "mqtt.example.org:8883", *options]
+    )
 
 
 def test_each_home_gets_a_user_a_password_and_a_bridge(tmp_path: Path) -> None:
@@ -34,6 +36,15 @@ def test_each_home_gets_a_user_a_password_and_a_bridge(tmp_path: Path) -> None:
         assert password not in access
         assert f'"hems-p.{partition_of(home)}.{home}.mains"' in access
         assert bridge.stat().st_mode & 0o077 == 0
+
+
+def test_a_simulator_comes_in_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    """It may say any home's readings, and nothing else."""
+    made(tmp_path, "cottage\n")
+    assert "simulator" not in (tmp_path / "fleet/nats/access.conf").read_text()
+    made(tmp_path, "cottage\n", "--simulator")
+    (line,) = (line for line in (tmp_path / "fleet/nats/access.conf").read_text().splitlines() if "simulator" in line)
+    assert 'publish: {allow: ["hems-p.*.*.mains"]}' in line
 
 
 def test_a_second_run_changes_no_password_and_no_hash(tmp_path: Path) -> None:
