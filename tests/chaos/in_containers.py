@@ -25,7 +25,7 @@ PROJECT = "hems-chaos"
 METER = Path("/dev/hems-chaos-meter")
 _NETWORK = f"{PROJECT}_inside"
 _LABEL = f"--filter label=com.docker.compose.project={PROJECT}"
-_STARTED_WITHIN_S = 120.0
+_STARTED_WITHIN_S = 180.0
 CLEAR_UP = (
     f"docker ps --all --quiet {_LABEL} | xargs -r docker rm --force --volumes >/dev/null",
     f"docker volume ls --quiet {_LABEL} | xargs -r docker volume rm >/dev/null",
