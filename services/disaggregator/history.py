@@ -2,13 +2,15 @@
 
 import math
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from services.disaggregator.domain.home import Home, Step
+from services.disaggregator.domain.in_lanes import MOST_LANES, Answers, answers
 from services.disaggregator.domain.network import Floats, Network
 from services.disaggregator.domain.tracking import Event
 
@@ -17,6 +19,8 @@ Flags = npt.NDArray[np.bool_]
 Progress = Callable[[int], None]
 
 _CHUNK = 4096
+_FEW = 128  # answers become lists: of more of them, they outgrow the processor's cache
+_Answer = tuple[list[list[float]], list[list[float]]]
 _ON_THE_PERIOD = 0.1
 
 
@@ -44,23 +48,111 @@ class History:
     dropped_readings: int
 
 
-def disaggregate(networks: Sequence[Network], times_s: Times, mains_w: Floats, progress: Progress | None = None) -> History:
-    """Read a recording of one home, [samples] each; NaN is a gap. `progress` is told how many samples are done."""
+def disaggregate(
+    networks: Sequence[Network], times_s: Times, mains_w: Floats, progress: Progress | None = None, most_lanes: int = MOST_LANES
+) -> History:
+    """Read a recording of one home, [samples] each; NaN is a gap.
+
+    The networks are asked about many stretches at once (`in_lanes`), and what they answered is then heard reading by
+    reading, as if they had been asked one tick after another.
+
+    Args:
+        networks: the models.
+        times_s: seconds since 1970.
+        mains_w: the home's power.
+        progress: told how many more samples are done.
+        most_lanes: in how many stretches at once a network is asked at most.
+    """
+    told = _Told(progress, len(times_s))
+    asked = _asked(networks, times_s, mains_w, told.share(0.1))
+    ticks = sum(len(each.power_w) for each in asked)
+    heard = list[Iterator[_Answer]]()
+    for network, each in zip(networks, asked, strict=True):
+        share = 0.4 * len(each.power_w) / max(1, ticks)
+        heard.append(
+            _one_by_one(answers(network, np.array(each.power_w, np.float32), np.array(each.reset, np.bool_), told.share(share), most_lanes))
+        )
     home = Home(networks)
     names = tuple(appliance.appliance for appliance in home.appliances)
     rows = _Rows(len(names))
     passes_through = _passes_through(networks, times_s)
+    playing = told.share(0.5)
+    for time_s, power_w in _readings(times_s, mains_w, playing):
+        if power_w == power_w:
+            for step in _heard(home, heard, time_s, power_w):
+                rows.add(step)
+        elif passes_through:
+            rows.add_silence(time_s)
+    told.finish()
+    return rows.history(names, home.counts["dropped_readings"])
+
+
+class _Asked(NamedTuple):
+    """The ticks that a network is asked about: W, and whether its state is a reset's."""
+
+    power_w: "array[float]"
+    reset: "array[int]"
+
+
+def _asked(networks: Sequence[Network], times_s: Times, mains_w: Floats, progress: Callable[[float], None]) -> list[_Asked]:
+    """Which ticks there will be follows from the readings alone."""
+    home, asked = Home(networks), [_Asked(array("f"), array("b")) for _ in networks]
+    states: list[Floats | None] = [None for _ in networks]
+    for time_s, power_w in _readings(times_s, mains_w, progress):
+        if power_w != power_w:
+            continue
+        for tick, number in home.take(time_s, power_w).due:
+            state = home.networks[number].state
+            asked[number].power_w.append(tick.power_w)
+            asked[number].reset.append(state is not states[number])
+            states[number] = state
+    return asked
+
+
+def _heard(home: Home, heard: Sequence[Iterator[_Answer]], time_s: float, power_w: float) -> Iterator[Step]:
+    closing, due = home.take(time_s, power_w)
+    yield from closing
+    for tick, number in due:
+        network = home.networks[number]
+        yield home.hear(tick, number, network.hear(tick, *next(heard[number]), network.state))
+
+
+def _one_by_one(said: Answers) -> Iterator[_Answer]:
+    for first in range(0, len(said.probability), _FEW):
+        part = slice(first, first + _FEW)
+        yield from zip(said.probability[part].tolist(), said.on_power_w[part].tolist(), strict=True)
+
+
+def _readings(times_s: Times, mains_w: Floats, progress: Callable[[float], None]) -> Iterator[tuple[float, float]]:
     for first in range(0, len(times_s), _CHUNK):
         part = slice(first, first + _CHUNK)
-        for time_s, power_w in zip(times_s[part].tolist(), mains_w[part].tolist(), strict=True):
-            if power_w == power_w:
-                for step in home.read(time_s, power_w):
-                    rows.add(step)
-            elif passes_through:
-                rows.add_silence(time_s)
-        if progress:
-            progress(min(_CHUNK, len(times_s) - first))
-    return rows.history(names, home.counts["dropped_readings"])
+        yield from zip(times_s[part].tolist(), mains_w[part].tolist(), strict=True)
+        progress(min(_CHUNK, len(times_s) - first) / len(times_s))
+
+
+class _Told:
+    """Tells shares of the work as samples."""
+
+    def __init__(self, progress: Progress | None, samples: int) -> None:
+        self._progress, self._samples, self._done, self._said = progress, samples, 0.0, 0
+
+    def share(self, whole: float) -> Callable[[float], None]:
+        """Told shares of a part of the work that is this share of the whole."""
+
+        def note(done: float) -> None:
+            self._done += done * whole
+            self._tell(min(int(self._done * self._samples), self._samples))
+
+        return note
+
+    def finish(self) -> None:
+        """All is done."""
+        self._tell(self._samples)
+
+    def _tell(self, samples: int) -> None:
+        if self._progress and samples > self._said:
+            self._progress(samples - self._said)
+            self._said = samples
 
 
 def _passes_through(networks: Sequence[Network], times_s: Times) -> bool:

@@ -75,6 +75,8 @@ class Home:
         self._cadence = Cadence()
         self._first: Tick | None = None
         self._shared_at_s: float | None = None
+        self._speaking: list[tuple[int, RunningNetwork]] = []
+        self._heaters: list[Tracker] = []
         self._answers_changed = True
 
     @property
@@ -146,13 +148,17 @@ class Home:
     def _tick(self, time_s: float, power_w: float) -> list[Due]:
         interval_s = self._cadence.interval_s or 0.0
         if interval_s != self._shared_at_s:
-            share_out(self.networks, self.trackers, interval_s)
-            self._shared_at_s, self._answers_changed = interval_s, True
-        speaking = [(number, network) for number, network in enumerate(self.networks) if network.voices]
-        due = [Due(tick, number) for number, network in speaking for tick in network.ticks(time_s, power_w, interval_s)]
-        if len(speaking) > 1:
+            self._share_out(interval_s)
+        due = [Due(tick, number) for number, network in self._speaking for tick in network.ticks(time_s, power_w, interval_s)]
+        if len(due) > 1:
             due.sort()
         return due
+
+    def _share_out(self, interval_s: float) -> None:
+        share_out(self.networks, self.trackers, interval_s)
+        self._speaking = [(number, network) for number, network in enumerate(self.networks) if network.voices]
+        self._heaters = [voice.tracker for network in self.networks for voice in network.voices if voice.head.heats]
+        self._shared_at_s, self._answers_changed = interval_s, True
 
     def hear(self, tick: Tick, number: int, answer: Answer) -> Step:
         """The second half of `read`: what follows from the answer of network `number` to a tick."""
@@ -175,26 +181,24 @@ class Home:
 
     def _correct(self, network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> Correction | None:
         """What this tick knows of an earlier one, where anything ran then or was said to."""
-        mains_w, head = network.power_w_then(voice.ticks_ago), voice.head
-        if mains_w is None or not voice.ticks_ago:
+        ticks_ago, head, tracker = voice.ticks_ago, voice.head, voice.tracker
+        if not ticks_ago or ticks_ago >= network.heard_since_reset:
             return None
         drawing = probability[head.corrected_lag] >= head.threshold_corrected
-        then_s = network.stepped_s - voice.ticks_ago * network.model.period_s
-        running = drawing or then_s - voice.tracker.later_ran_s <= head.hold_corrected_s
-        voice.tracker.hear_later(head, then_s, drawing)
-        if not running and not voice.tracker.ran_since(then_s - network.model.period_s):
+        then_s = network.stepped_s - ticks_ago * network.model.period_s
+        running = drawing or then_s - tracker.later_ran_s <= head.hold_corrected_s
+        tracker.hear_later(head, then_s, drawing)
+        if not running and not tracker.ran_since(then_s - network.model.period_s):
             return None
-        return Correction(voice.column, voice.ticks_ago, running, _at_most(watts[head.corrected_lag], mains_w) if drawing else 0.0)
+        drawn_w = _at_most(watts[head.corrected_lag], network.power_w_then(ticks_ago)) if drawing else 0.0
+        return Correction(voice.column, ticks_ago, running, drawn_w)
 
     def _watch_the_rest(self, tick: Tick, elapsed_s: float, events: list[Event]) -> None:
-        rest_w, heaters = tick.power_w, list[Tracker]()
-        for network in self.networks:
-            for voice in network.voices:
-                if voice.tracker.running:
-                    rest_w -= voice.tracker.power_w
-                if voice.head.heats:
-                    heaters.append(voice.tracker)
-        event = self.unknown_heater.step(tick.time_s, elapsed_s, rest_w, heaters)
+        rest_w = tick.power_w
+        for tracker in self.trackers:
+            if tracker.running:
+                rest_w -= tracker.power_w
+        event = self.unknown_heater.step(tick.time_s, elapsed_s, rest_w, self._heaters)
         if event is not None:
             events.append(event)
 
@@ -265,9 +269,8 @@ class Home:
         saved = {tracker["appliance"]: tracker for tracker in spoken["trackers"]}
         self.trackers = [Tracker.restore(saved[tracker.appliance]) if tracker.appliance in saved else tracker for tracker in self.trackers]
         self.unknown_heater = UnknownHeater.restore(spoken["unknown_heater"])
-        self._shared_at_s = spoken["shared_at_s"]
-        if self._shared_at_s is not None:
-            share_out(self.networks, self.trackers, self._shared_at_s)
+        if spoken["shared_at_s"] is not None:
+            self._share_out(spoken["shared_at_s"])
 
 
 def _at_most(power_w: float, mains_w: float) -> float:

@@ -72,9 +72,14 @@ class RunningNetwork:
         self._recent_w.append(tick.power_w)
         return Answer(probability, power_w, elapsed_s)
 
-    def power_w_then(self, ticks_ago: int) -> float | None:
-        """The mains power so many ticks ago; None before the last reset."""
-        return self._recent_w[-1 - ticks_ago] if ticks_ago < len(self._recent_w) else None
+    @property
+    def heard_since_reset(self) -> int:
+        """Ticks since the last reset, as far as the longest lag reaches."""
+        return len(self._recent_w)
+
+    def power_w_then(self, ticks_ago: int) -> float:
+        """The mains power so many ticks ago, fewer than `heard_since_reset`."""
+        return self._recent_w[-1 - ticks_ago]
 
     def _zeros(self) -> Floats:
         return np.zeros((1, self.model.state_size), np.float32)

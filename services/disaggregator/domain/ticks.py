@@ -61,11 +61,18 @@ class TickClock:
         return ticks
 
     def _resample(self, time_s: float, power_w: float, interval_s: float) -> list[Tick]:
-        ticks, period_s = list[Tick](), self.period_s
-        elapsed_s = time_s - self.reading_s
-        spoken_s = elapsed_s if elapsed_s <= _HELD_INTERVALS * interval_s else interval_s
-        held_until_s, known_s = time_s - spoken_s, self.reading_s
+        period_s, elapsed_s = self.period_s, time_s - self.reading_s
         due_s = (self.tick_s // period_s + 1) * period_s
+        in_time = elapsed_s <= _HELD_INTERVALS * interval_s
+        if in_time and time_s <= due_s:
+            self._count(power_w, elapsed_s)
+            return [self._take(due_s)] if time_s == due_s else []
+        return self._hold_and_take(time_s, power_w, due_s, elapsed_s if in_time else interval_s)
+
+    def _hold_and_take(self, time_s: float, power_w: float, due_s: float, spoken_s: float) -> list[Tick]:
+        """A late reading, or one beyond the end of a tick."""
+        ticks, period_s = list[Tick](), self.period_s
+        held_until_s, known_s = time_s - spoken_s, self.reading_s
         while due_s < time_s:
             known_s = self._hold(known_s, min(due_s, held_until_s))
             ticks.append(self._take(due_s))

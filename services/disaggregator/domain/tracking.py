@@ -59,7 +59,8 @@ class Tracker:
         if self.running:
             return self._step_running(head, time_s, elapsed_s, power_w)
         if probability < head.threshold_off and (head.probable_threshold is None or probability < head.probable_threshold):
-            self._forget_onset()
+            if self.onset_s is not None:
+                self._forget_onset()
             return None
         return self._step_rising(head, time_s, elapsed_s, power_w)
 

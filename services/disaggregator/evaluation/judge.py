@@ -99,7 +99,7 @@ def judge(
     names = tuple(name for name in history.appliances if name in truth_w and name in RULES)
     # A network whose clock is finer than the readings is silent: what counts is how often anything was said.
     period_s = float(np.median(np.diff(history.times_s))) if len(history.times_s) > 1 else networks[0].model.period_s
-    edge = disaggregate([EdgeRule(names, period_s)], times_s, mains_w, progress) if names else history
+    edge = disaggregate([EdgeRule(names, period_s)], times_s, mains_w, progress, most_lanes=1) if names else history
     interval_s = float(np.median(np.diff(times_s)))
     clock = _Clock(times_s, interval_s, history.times_s, period_s)
     truth = {name: _truth(name, clock, truth_w[name], mains_w) for name in names}
