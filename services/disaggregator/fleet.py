@@ -112,7 +112,7 @@ class FleetDisaggregator:
                 self._begin(None, tasks)
             else:
                 tasks.create_task(self._take_partitions(states, self._fleet.partitions, tasks))
-            await self._look()  # a body without an end, as `still_cancelled` needs it
+            await self._look(states)  # a body without an end, as `still_cancelled` needs it
 
     def _voice(self) -> Connection:
         around, root = self._around, self._context.root
@@ -134,7 +134,8 @@ class FleetDisaggregator:
                 since_s = free_since_s.setdefault(number, now_s)
                 if number in claimed:
                     del free_since_s[number]
-                elif (number in own or now_s - since_s >= self._fleet.take_over_after_s) and await states.claim(number):
+                elif (number in own or self._is_abandoned(now_s - since_s, number in wanted)) and await states.claim(number):
+                    del free_since_s[number]
                     self._log.info("reads a partition", partition=number, of_another=number not in own)
                     self._begin(number, tasks)
                 if number in own and number in claimed:
@@ -143,6 +144,9 @@ class FleetDisaggregator:
             if self._to_release:
                 self._arrived.set()
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _is_abandoned(self, free_for_s: float, wanted: bool) -> bool:
+        return free_for_s >= self._fleet.take_over_after_s and not wanted
 
     async def _release(self, states: States) -> None:
         """Between two batches, so that nothing of these partitions' homes is on its way to the states."""
@@ -246,9 +250,10 @@ class FleetDisaggregator:
         self._homes.let_go(silent)
         self._context.health.work("homes_let_go", len(silent))
 
-    async def _look(self) -> None:
-        """Say when no readings come, and how many homes there are."""
+    async def _look(self, states: States) -> None:
+        """Say when no readings come, and how many homes there are; and hear early of states that can't be reached."""
         while True:
+            await states.claimed()
             health = self._context.health
             health.gauge("homes", len(self._homes))
             health.gauge("partitions", len(self._reading))

@@ -35,6 +35,8 @@ ON CONFLICT (home, part) DO UPDATE SET state = excluded.state, saved_at = exclud
 _HELD = "SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::oid AND objsubid = 2 AND granted"
 # A replica whose computer is gone says no goodbye: its locks are free after about so many seconds.
 _KEEPALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
+# One that hangs says nothing either; a replica that is well asks for its partitions twice a second. PostgreSQL 14 and later.
+_IDLE_MS = 15_000
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -126,6 +128,8 @@ async def open_states(url: str, prefix: str) -> AsyncGenerator[PostgresStates]:
 
 async def _prepare(connection: Any) -> None:
     try:
+        if connection.get_server_version().major >= 14:
+            await connection.execute(f"SET idle_session_timeout = {_IDLE_MS}")
         async with connection.transaction():
             # Two replicas that make the same table at once would hinder each other.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('disaggregator_states'))")

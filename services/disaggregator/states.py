@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from hems.actor.bus import TryAgain
 from hems.actor.context import DurableState
 from services.disaggregator.domain.home import Home
 
@@ -65,9 +66,12 @@ class OwnStates:
 
     async def save(self, parts: Sequence[Part]) -> None:
         """One transaction; a power cut may take the last seconds, as with a single home."""
-        with self._store.transaction(durable=False) as transaction:
-            for part in parts:
-                transaction.put(_name(part.home, part.key), part.value)
+        try:
+            with self._store.transaction(durable=False) as transaction:
+                for part in parts:
+                    transaction.put(_name(part.home, part.key), part.value)
+        except TryAgain as error:
+            raise Unreachable(str(error)) from None
 
     async def claim(self, partition: int) -> bool:
         """Nobody else is there."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 
+from services.disaggregator import postgres_states
 from services.disaggregator.postgres_states import open_states
 from services.disaggregator.states import Part, Unreachable
 from tests.support.broker import RealBroker
@@ -70,6 +71,19 @@ async def test_who_lost_its_partitions_can_not_write(database: str) -> None:
         await server.close()  # pyright: ignore[reportUnknownMemberType]
         with pytest.raises(Unreachable):
             await states.save([Part("late", "x", b"1")])
+
+
+async def test_a_replica_that_hangs_loses_its_partitions(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that asks nothing for a while: another may claim them, and it can't write when it wakes."""
+    async with open_states(database, "hangs") as awake:
+        monkeypatch.setattr(postgres_states, "_IDLE_MS", 200)
+        async with open_states(database, "hangs") as hangs:
+            assert await hangs.claim(1)
+            async with asyncio.timeout(PATIENCE_S):
+                while not await awake.claim(1):  # noqa: ASYNC110 - the server tells nobody
+                    await asyncio.sleep(0.01)
+            with pytest.raises(Unreachable):
+                await hangs.save([Part("late", "x", b"1")])
 
 
 async def test_no_server_is_unreachable() -> None:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import structlog
 
-from hems.actor.context import Context
+from hems.actor.context import Context, DurableState
+from hems.actor.store import Store
 from hems.contracts.appliances import ApplianceEvent, ApplianceState, event_id
 from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT
 from hems.contracts.health import ServiceHealth
@@ -22,7 +24,7 @@ from services.disaggregator.domain.network import Network
 from services.disaggregator.domain.telling import moment
 from services.disaggregator.fleet import FleetDisaggregator
 from services.disaggregator.settings import DisaggregatorSettings, FleetSettings
-from services.disaggregator.states import Part, Unreachable
+from services.disaggregator.states import OwnStates, Part, Unreachable
 from tests.support.networks import kettle
 from tests.support.waiting import until
 
@@ -294,3 +296,16 @@ def test_settings_that_can_not_be_are_refused(mistake: dict[str, Any]) -> None:
     """Another database, partitions without names or beyond their number."""
     with pytest.raises(ValueError, match=r"states|all|partitions"):
         FleetSettings.model_validate(mistake)
+
+
+async def test_a_full_disk_makes_own_states_unreachable(tmp_path: Path) -> None:
+    """It is tried again, as with any other place of states: nothing is acknowledged meanwhile."""
+    with Store(tmp_path / "own.db", structlog.get_logger()) as store:
+        states = OwnStates(cast("DurableState", store))
+        await states.save([Part("a", Home.KEYS[0], b"1")])
+        assert await states.load(["a", "b"]) == {"a": {Home.KEYS[0]: b"1"}, "b": {}}
+        store._connection.execute("PRAGMA query_only = ON")  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(Unreachable):
+            await states.save([Part("a", Home.KEYS[0], b"2")])
+        store._connection.execute("PRAGMA query_only = OFF")  # pyright: ignore[reportPrivateUsage]
+        assert (await states.load(["a"]))["a"] == {Home.KEYS[0]: b"1"}
