@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 import time
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def reading_us(networks: Sequence[Network], readings: Sequence[Reading]) -> floa
 
 
 async def _reading_us(networks: Sequence[Network], readings: Sequence[Reading]) -> float:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     broker, log, health = MemoryBroker(), structlog.get_logger(), list[Any]()
     settings = FleetSettings(gather_s=0.001)
 
