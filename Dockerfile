@@ -19,25 +19,6 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=2 CMD ["an
 CMD ["/usr/sbin/mosquitto", "-c", "/etc/hems/broker/mosquitto.conf"]
 
 
-# One node of the cluster for many homes.
-FROM ${DEBIAN} AS nats
-LABEL org.opencontainers.image.title="hems nats" \
-      org.opencontainers.image.description="The NATS server, as Debian packages it" \
-      org.opencontainers.image.licenses="Apache-2.0"
-RUN groupadd -g 4222 nats-cluster && useradd -r -u 4222 -g 4222 -d /nonexistent -s /usr/sbin/nologin nats-cluster \
- && apt-get update && apt-get upgrade -y && apt-get install -y --no-install-recommends nats-server \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* \
- && install -d -o 4222 -g 4222 /data /etc/hems-nats \
- && ln -s /etc/hems/nats/access.conf /etc/hems/nats/routes.conf /etc/hems-nats/
-COPY broker/nats/nats.conf /etc/hems-nats/
-USER 4222:4222
-ENV HEMS_MQTT=0.0.0.0:1883 HEMS_CLUSTER=0.0.0.0:6222 HEMS_CLIENT=127.0.0.1:4222
-# It listens for MQTT.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=2 \
-  CMD ["perl", "-MIO::Socket::INET", "-e", "exit !IO::Socket::INET->new('127.0.0.1:1883')"]
-CMD ["/usr/sbin/nats-server", "-c", "/etc/hems-nats/nats.conf"]
-
-
 # In front of the broker and the page, where other computers reach them.
 FROM ${DEBIAN} AS tls
 LABEL org.opencontainers.image.title="hems tls" \

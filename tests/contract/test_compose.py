@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hems.contracts.catalog import SERVICES
+from scripts.containers import base_image
 from scripts.lock import images
 from services.bridge_adafruit.settings import BridgeAdafruitSettings
 from services.supervisor.settings import READY
@@ -125,6 +126,12 @@ def test_webhooks_are_shut_unless_asked_for_and_open_on_this_computer_then() -> 
     assert opened["ports"] == ["${HEMS_HOOKS_ADDRESS:-127.0.0.1:8090}:8090"]
     settings = BridgeAdafruitSettings.read({}, opened["environment"])
     assert (settings.hooks_host, settings.hooks_port) == ("0.0.0.0", 8_090)  # noqa: S104  inside of its container
+
+
+def test_everything_is_built_on_one_base_image() -> None:
+    """Both files of stages name the same one, which the stand-in is made for."""
+    named = [re.findall(r"^ARG DEBIAN=(\S+)$", (ROOT / name).read_text(), flags=re.MULTILINE) for name in ("Dockerfile", "Dockerfile.nats")]
+    assert named[0] == named[1] == [base_image()]
 
 
 @pytest.mark.parametrize("image", images())
