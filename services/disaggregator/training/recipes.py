@@ -103,11 +103,11 @@ def cycles(appliance: str, mixture: Mixture, homes: tuple[str, ...], blind_to: t
 DISHWASHERS = cycles(
     "dishwasher",
     Mixture(
-        {"dishwasher": DISHWASHER},
-        heater_share=0.35,
+        {"dishwasher": replace(DISHWASHER, warp=1.0)},
+        heater_share=0.15,
         rooms_share=0.0,
         distractors=(("washing_machine", replace(WASHING_MACHINE, warp=1.0)),),
-        distract_share=0.45,
+        distract_share=0.3,
         slow_share=0.15,
     ),
     (*REFIT, "ukdale_house1_60s"),

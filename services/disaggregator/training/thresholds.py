@@ -9,7 +9,7 @@ from services.disaggregator.training.activations import Flags, runs
 from services.disaggregator.training.measures import SHORT_LOADS, Judged, event_scores, hysteresis, lasting, sample_scores
 from services.disaggregator.training.packs import Floats
 
-ON = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+ON = (0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 OFF_SHARES = (0.25, 0.6)
 MINIMUM_ON_S = (0, 120, 300)
 MINIMUM_OFF_S = (0, 300, 900, 1800)

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from bench import packs
-from bench.accuracy import main
-from services.disaggregator.onnx_model import SHIPPED
+from bench.accuracy import FOLDS, main
+from services.disaggregator.onnx_model import SHIPPED, load
 
 arrow: Any = pa
 parquet: Any = untyped_parquet
@@ -101,6 +101,17 @@ def test_the_last_days_are_judged(homes: Path) -> None:
     """An hour's worth, where an hour is asked for."""
     _, rows = run(homes, "--days", str(1 / 24), "--only", "mine")
     assert rows[0]["days"] == pytest.approx(1 / 24, rel=0.05)
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDS.glob("*/*/")), ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_a_fold_never_saw_its_home(folder: Path) -> None:
+    """It loads, speaks of what the released model speaks of, and learnt from every home of that but its own."""
+    card, released = (json.loads((path / "card.json").read_text()) for path in (folder, SHIPPED / folder.parent.name))
+    names = {appliance["name"] for appliance in released["appliances"]}
+    assert {head.appliance for head in load(folder).model.heads} <= names
+    assert card["left_out"] in released["training"]["homes"]
+    assert card["left_out"] not in card["training"]["homes"]
+    assert set(card["training"]["homes"]) < set(released["training"]["homes"])
 
 
 def test_an_empty_folder_is_refused_with_advice(tmp_path: Path) -> None:
