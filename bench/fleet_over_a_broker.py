@@ -8,6 +8,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -122,23 +123,33 @@ def _reading_us(heard: _Heard) -> float:
 
 
 def _delay(heard: _Heard, said: Path) -> str:
-    """From the moment at which a reading was due to the state that it changed. A tick is known with the first reading after it."""
     times_s: defaultdict[str, list[float]] = defaultdict(list)
     with said.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             times_s[row["home"]].append(float(row["measured_at_s"]))
-    before, delays_s = dict[str, dict[str, Any]](), list[float]()
-    for at_s, topic, payload in heard.states:
-        state = json.loads(payload)
-        if (last := before.get(topic)) is not None and _has_changed(last, state):
-            home = sorted(times_s[topic.split("/")[1]])
-            place = bisect_left(home, datetime.fromisoformat(state["observed_at"]).timestamp())
-            delays_s.extend([at_s - home[place]] if place < len(home) else [])
-        before[topic] = state
+    delays_s = delays(heard.states, {home: sorted(times) for home, times in times_s.items()})
     if not delays_s:
         return "unknown: no state changed"
     p50, p99 = np.percentile(np.asarray(delays_s) * 1e3, [50, 99])
     return f"p50 {p50:.0f} ms, p99 {p99:.0f} ms ({len(delays_s)} of them)"
+
+
+def delays(states: Sequence[tuple[float, str, bytes]], times_s: Mapping[str, Sequence[float]]) -> list[float]:
+    """From the moment at which a reading was due to the state that it changed, s.
+
+    Args:
+        states: when each came, its topic and its payload. Those that repeat what was said before don't count, nor does the first.
+        times_s: when each home's readings were due, in order. A tick is known with the first reading that is not before it.
+    """
+    before, found = dict[str, dict[str, Any]](), list[float]()
+    for at_s, topic, payload in states:
+        state, last = json.loads(payload), before.get(topic)
+        before[topic] = state
+        if last is not None and _has_changed(last, state):
+            home = times_s[topic.split("/")[1]]
+            place = bisect_left(home, datetime.fromisoformat(state["observed_at"]).timestamp())
+            found.extend([at_s - home[place]] if place < len(home) else [])
+    return found
 
 
 def _has_changed(last: dict[str, Any], state: dict[str, Any]) -> bool:

@@ -10,9 +10,10 @@ _STYLE = "font-family:system-ui,sans-serif;font-size:12px;fill:#333"
 
 
 class Row(NamedTuple):
-    """µs of processor time a home and second, at a reading a second."""
+    """µs of processor time a home and second, at a reading each `period_s`."""
 
     homes: int
+    period_s: float
     ancestor_us: float
     alone_us: float
     together_us: float
@@ -30,14 +31,16 @@ _CURVES = (
 def picture(rows: Sequence[Row]) -> str:
     """An SVG file."""
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" style="{_STYLE};background:#fff">'
-    title = f'<text x="{_LEFT}" y="28" style="font-size:15px">Processor time a home and second, at a reading a second (µs)</text>'
-    return "\n".join([head, title, *_axes(), *_curves(rows), "</svg>", ""])
+    title = f'<text x="{_LEFT}" y="28" style="font-size:15px">Processor time a home and second (µs)</text>'
+    return "\n".join([head, title, *_axes(rows), *_curves(rows), "</svg>", ""])
 
 
-def _axes() -> Iterator[str]:
+def _axes(rows: Sequence[Row]) -> Iterator[str]:
     yield f'<rect x="{_LEFT}" y="{_TOP}" width="{_RIGHT - _LEFT}" height="{_BOTTOM - _TOP}" fill="none" stroke="#888"/>'
-    for homes in (100, 1_000, 5_000):
-        yield f'<text x="{_x(homes):.0f}" y="{_BOTTOM + 18}" text-anchor="middle">{homes:,} homes</text>'
+    for row in rows:
+        place = f'x="{_x(row.homes):.0f}" text-anchor="middle"'
+        yield f'<text {place} y="{_BOTTOM + 18}">{row.homes:,} homes,</text>'
+        yield f'<text {place} y="{_BOTTOM + 34}">each {row.period_s:g} s</text>'
     for microseconds in (1, 10, 100, 1_000):
         y = _y(microseconds)
         yield f'<line x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
