@@ -46,7 +46,7 @@ class Recipe:
     notes: str = (
         "The demo home, REFIT 2, is one that was trained on; the days that the demo replays were not. The figures are of homes "
         "that had no part in the judged networks, nor in their thresholds and calibration; `make bench-accuracy DATA=DIR "
-        "ARGS=--cards` writes them, over the last 200 days of each pack. The released networks are trained on all homes, their "
+        "ARGS='--days 60 --cards'` writes them, over the last 60 days of each pack. The released networks are trained on all homes, their "
         "thresholds and calibration fitted on what networks said of homes that they had not seen. REFIT 2 is a hard home: it has a "
         "2.1-kW hob, a 10-kW shower, heaters that run for days, and a meter that ends at 6 kW."
     )
