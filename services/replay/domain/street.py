@@ -20,27 +20,37 @@ class Reading(NamedTuple):
     power_w: float
 
 
-class SimulatedHome:
-    """A home: a recording from one of its moments on, again and again, its power held between the recorded readings.
+class Power:
+    """What a recorded home draws at any time after its first reading, held between readings, again and again."""
 
-    Args:
-        share: in 0..1, where in the recording it begins, and where in each period it speaks.
-    """
-
-    def __init__(self, name: str, recording: Recording, share: float, scale: float) -> None:
+    def __init__(self, recording: Recording) -> None:
         valid = np.isfinite(recording.mains_w)
         self._at_s = (recording.at_us[valid] - recording.at_us[valid][0]) / 1e6
         self._mains_w = recording.mains_w[valid]
-        self._span_s = float(self._at_s[-1]) + 1.0
-        self._begins_s = share * self._span_s
+        self.span_s = float(self._at_s[-1]) + 1.0
+
+    def at_w(self, after_s: float) -> float:
+        """So many seconds after the first reading, W."""
+        return float(self._mains_w[np.searchsorted(self._at_s, after_s % self.span_s, side="right") - 1])
+
+
+class SimulatedHome:
+    """A home: a recording from one of its moments on.
+
+    Args:
+        power: shared with other homes: a recording of weeks takes megabytes.
+        share: in 0..1, where in the recording it begins, and where in each period it speaks.
+    """
+
+    def __init__(self, name: str, power: Power, share: float, scale: float) -> None:
+        self._power = power
         self._scale = scale
         self.name = name
         self.share = share
 
     def power_w(self, after_s: float) -> float:
         """What it draws so many seconds after the simulation began, W."""
-        place = np.searchsorted(self._at_s, (self._begins_s + after_s) % self._span_s, side="right") - 1
-        return round(float(self._mains_w[place]) * self._scale, 1)
+        return round(self._power.at_w(self.share * self._power.span_s + after_s) * self._scale, 1)
 
 
 class Street:
@@ -54,7 +64,8 @@ class Street:
     def __init__(self, recordings: Sequence[Recording], homes: int, period_s: float, first: int = 0, name: str = "sim") -> None:
         self.period_s = period_s
         numbers = range(first, first + homes)
-        self.homes = sorted((_home(recordings, number, name) for number in numbers), key=lambda home: home.share)
+        powers = [Power(recording) for recording in recordings]
+        self.homes = sorted((_home(powers, number, name) for number in numbers), key=lambda home: home.share)
 
     def readings(self, start_s: float) -> Iterator[Reading]:
         """All readings for ever, in order of their time; the first turn lies in the period after `start_s`."""
@@ -66,6 +77,6 @@ class Street:
             turn_s += self.period_s
 
 
-def _home(recordings: Sequence[Recording], number: int, name: str) -> SimulatedHome:
+def _home(powers: Sequence[Power], number: int, name: str) -> SimulatedHome:
     scale = _SMALLEST + (_LARGEST - _SMALLEST) * (number * _GOLDEN**2 % 1)
-    return SimulatedHome(f"{name}-{number:05d}", recordings[number % len(recordings)], number * _GOLDEN % 1, round(scale, 3))
+    return SimulatedHome(f"{name}-{number:05d}", powers[number % len(powers)], number * _GOLDEN % 1, round(scale, 3))

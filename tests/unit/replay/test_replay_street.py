@@ -1,6 +1,7 @@
 """Many homes out of a few recordings, and what is said of them over shared connections."""
 
 import asyncio
+import tracemalloc
 from itertools import islice
 
 import numpy as np
@@ -10,7 +11,7 @@ from hems.contracts.catalog import MAINS
 from hems.contracts.topic import Root
 from hems.testing.memory_bus import MemoryBroker
 from services.replay.domain.recording import Recording
-from services.replay.domain.street import Reading, SimulatedHome, Street
+from services.replay.domain.street import Power, Reading, SimulatedHome, Street
 from services.replay.simulator import Line, Simulator
 from tests.support.waiting import until
 
@@ -24,9 +25,9 @@ def recording() -> Recording:
 
 def test_a_home_plays_its_recording_from_one_of_its_moments_on() -> None:
     """Power is held between readings and over missing ones, scaled, and begins again at the end."""
-    home = SimulatedHome("a", recording(), share=0.0, scale=2.0)
+    home = SimulatedHome("a", Power(recording()), share=0.0, scale=2.0)
     assert [home.power_w(after_s) for after_s in (0, 7.9, 8, 25, 56, 57)] == [200, 200, 202, 204, 214, 200]
-    later = SimulatedHome("b", recording(), share=0.5, scale=1.0)
+    later = SimulatedHome("b", Power(recording()), share=0.5, scale=1.0)
     assert later.power_w(0) == home.power_w(28.5) / 2
 
 
@@ -41,6 +42,17 @@ def test_readings_come_in_order_each_home_at_its_interval() -> None:
     halves = [Street([recording()], 3, 3.0), Street([recording()], 4, 3.0, first=3)]
     shared = [reading for half in halves for reading in islice(half.readings(1_000.0), 3 * len(half.homes))]
     assert sorted(shared) == sorted(readings)
+
+
+def test_a_thousand_homes_share_their_recordings() -> None:
+    """Memory grows with the recordings, not with the homes: two weeks of readings are held once."""
+    long = Recording(np.arange(150_000, dtype=np.int64) * 8_000_000, np.full(150_000, 100, dtype=np.float32))
+    tracemalloc.start()
+    street = Street([long], 1_000, 3.0)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(street.homes) == 1_000
+    assert held < 5e6
 
 
 async def test_what_a_broken_connection_left_unsaid_is_said_again_in_order() -> None:
