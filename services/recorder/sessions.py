@@ -75,13 +75,11 @@ class Reading:
         )
 
     async def _mains(self, received: Received[Mains]) -> None:
-        # The broker's copy of the newest is no news, and would stand before what is queued.
-        if not received.retained:
-            await self._take(received, mains_row(received.payload, channels=self._channels))
+        # Also the broker's copy of the newest: it is a reading as any other, and one that is there twice is there once.
+        await self._take(received, mains_row(received.payload, channels=self._channels))
 
     async def _state(self, received: Received[ApplianceState]) -> None:
-        if not received.retained:
-            await self._take(received, state_row(received.parameters["appliance"], received.payload))
+        await self._take(received, state_row(received.parameters["appliance"], received.payload))
 
     async def _event(self, received: Received[ApplianceEvent]) -> None:
         event = received.payload

@@ -40,7 +40,10 @@ class Workspace:
         write_private(broker / "access", access_list(prefix, home))
         configuration = broker / "mosquitto.conf"
         text = render(host=host, port=port, data=data, passwords=broker / "passwords", access=broker / "access")
-        write_private(configuration, text)
+        # What a person adds to it, such as the bridge to a cluster: it stays from start to start.
+        more = broker / "conf.d"
+        more.mkdir(exist_ok=True)
+        write_private(configuration, f"{text}\ninclude_dir {more}\n")
         return configuration
 
     def password_file(self, user: str) -> Path:

@@ -67,3 +67,14 @@ def test_each_service_gets_its_own_password_and_one_clock(tmp_path: Path) -> Non
     sensor, other = plan.of("sensor"), plan.of("disaggregator")
     assert {name for name in sensor if sensor[name] != other[name]} == {"HEMS_BROKER__PASSWORD_FILE"}
     assert sensor["HEMS_CLOCK__RATE"] == "60"
+
+
+def test_what_a_person_adds_to_the_broker_is_read_and_stays(tmp_path: Path) -> None:
+    """A bridge in conf.d is there after the next start, and the configuration names the folder."""
+    workspace = Workspace(tmp_path)
+    configuration = workspace.prepare_broker(host="127.0.0.1", port=1, prefix="hems", home="home")
+    added = tmp_path / "broker" / "conf.d" / "bridge.conf"
+    added.write_text("# a bridge")
+    workspace.prepare_broker(host="127.0.0.1", port=1, prefix="hems", home="home")
+    assert added.read_text() == "# a bridge"
+    assert f"include_dir {added.parent}\n" in configuration.read_text()
