@@ -4,26 +4,41 @@ The ancestor ran a window of 20 samples through four LSTM layers of 131 units fo
 do not change what it costs; here they are drawn at random.
 """
 
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as untyped_onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from onnx import TensorProto, helper, numpy_helper
 
+from services.disaggregator.domain.in_lanes import MOST_LANES
+from services.disaggregator.domain.network import Floats
 from services.disaggregator.history import disaggregate
-from services.disaggregator.onnx_model import SHIPPED, OnnxModel, load
+from services.disaggregator.onnx_model import SHIPPED, OnnxModel, load, onnxruntime
 from services.disaggregator.settings import DisaggregatorSettings
-
-onnxruntime: Any = untyped_onnxruntime
 
 _WINDOW, _UNITS, _LAYERS = 20, 131, 4
 _STEPS = 2_000
 _HOMES = (64, 1_000)
 _DAYS = 365
 _PERIOD_S = 30
+_SERVICE = """
+import resource
+import services.disaggregator.__main__
+from services.disaggregator.domain.home import Home
+from services.disaggregator.onnx_model import load_all
+from services.disaggregator.settings import DisaggregatorSettings
+
+home = Home(load_all(DisaggregatorSettings().models)[0])
+for tick in range(3_000):
+    home.read(30.0 * tick, 100.0 + 2_500 * (tick % 90 < 6))
+    home.save()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 
 
 def main() -> None:
@@ -32,6 +47,7 @@ def main() -> None:
     print(f"the ancestor's way, one home                {theirs_us:8.1f} µs a sample")
     for folder in sorted(path.parent for path in SHIPPED.glob("*/card.json")):
         _model(load(folder), theirs_us)
+    _memory()
     _year([load(SHIPPED / name) for name in DisaggregatorSettings().models])
 
 
@@ -103,19 +119,33 @@ def spent_us(step: Callable[[], None], count: int) -> float:
     return float(np.median(spent)) * 1e6
 
 
+def _memory() -> None:
+    """Of a process that holds what the service holds: its code, the models, and a home that was heard for a while."""
+    done = subprocess.run([sys.executable, "-c", _SERVICE], capture_output=True, text=True, check=True)
+    print(f"memory of the service                       {int(done.stdout) / 1024:8.0f} MiB")
+
+
 def _year(networks: list[OnnxModel]) -> None:
-    """`hems disaggregate` on a year at 30 s, without its files."""
-    times_s = 1.7e9 + _PERIOD_S * np.arange(_DAYS * 86_400 // _PERIOD_S, dtype=np.float64)
-    mains_w = _home_w(len(times_s))
-    began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    said = disaggregate(networks, times_s, mains_w)
-    spent_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-    print(f"a year at {_PERIOD_S} s through {', '.join(network.model.name for network in networks)}: {spent_s:.0f} s "
-          f"({cpu_s:.0f} s of one core), {len(said.times_s):,} rows")  # fmt: skip
+    """`hems disaggregate` on a year at 30 s, without its files, and the service's own way: one reading after another."""
+    names, samples = ", ".join(network.model.name for network in networks), _DAYS * 86_400 // _PERIOD_S
+    for what, heats in (("a home that heats for long on most days", True), ("a home that never heats for long", False)):
+        cpu_s, rows = _disaggregated(networks, _home_w(samples, heats))
+        print(f"a year at {_PERIOD_S} s through {names}: {cpu_s:.0f} s of one core, {rows:,} rows ({what})")
+    cpu_s, rows = _disaggregated(networks, _home_w(samples // 12, True), most_lanes=1)
+    print(f"a month of it, the networks asked tick by tick: {cpu_s:.0f} s of one core, {rows:,} rows; {cpu_s / rows * 1e6:.0f} µs a row")
+    print(f"most memory of all that: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
-def _home_w(samples: int) -> Any:
-    """A fridge, kettles and a base load."""
+def _disaggregated(networks: list[OnnxModel], mains_w: Floats, most_lanes: int = MOST_LANES) -> tuple[float, int]:
+    times_s = 1.7e9 + _PERIOD_S * np.arange(len(mains_w), dtype=np.float64)
+    began_s = time.process_time()
+    said = disaggregate(networks, times_s, mains_w, most_lanes=most_lanes)
+    return time.process_time() - began_s, len(said.times_s)
+
+
+def _home_w(samples: int, heats: bool) -> Floats:
+    """A fridge, kettles, a base load; and an hour of a heater now and then."""
     place, chance = np.arange(samples), np.random.default_rng(2)
-    kettles = np.isin(place // 6, chance.choice(samples // 6, samples // 600, replace=False))
-    return (120 + 90 * (place // 50 % 2) + 2_700 * kettles + chance.normal(0, 4, samples)).astype(np.float32)
+    kettle = np.repeat(chance.random(samples // 5 + 1) < 0.02, 5)[:samples]
+    heater = np.repeat(chance.random(samples // 120 + 1) < 0.03, 120)[:samples] & heats
+    return (120 + 90 * (place // 50 % 2) + 2_700 * kettle + 2_000 * heater + chance.normal(0, 4, samples)).astype(np.float32)

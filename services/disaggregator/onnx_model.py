@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the import: the library would report its use to its maker
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at the import: the library would report its use to its maker
 import onnxruntime as untyped_onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
 from services.disaggregator.card import Card, UnusableModel, read_card

@@ -1,5 +1,6 @@
 """Writes the trained networks as one stateful ONNX graph, and holds it against them."""
 
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at the import: the library would report its use to its maker
 import onnxruntime
 import tensorflow as tf
 import tf2onnx
