@@ -86,7 +86,7 @@ bench: ## Measure latency, rates, memory and start; the figures of the README
 	$(PREPARE) dev
 	@exec $(ENV)/python -m bench $(ARGS)
 
-bench-fleet: ## Measure what many homes cost, model and messages, and draw it; about seven minutes
+bench-fleet: ## Measure what many homes cost, model and messages, and draw it; about six minutes
 	$(PREPARE) dev
 	@exec $(ENV)/python -m bench.fleet
 

@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.measuring import BenchBroker, broker, resident_mb
 
 _WINDOW = 2_000
-_LASTS_S = 95
+_LASTS_S = 75
 _BEGINS_AFTER_S = 15.0
 _WORTH_W, _WORTH_SHARE = 50.0, 0.2
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -54,7 +54,7 @@ class _Heard:
 
 
 def measure(homes: int, period_s: float) -> Measured:
-    """Run for a minute and a half."""
+    """Run for a minute and a quarter."""
     with broker(inflight=_WINDOW) as (running, folder):
         environment = _environment(running, folder)
         replica = subprocess.Popen([sys.executable, "-m", "services.disaggregator"], env=environment, stderr=subprocess.DEVNULL)

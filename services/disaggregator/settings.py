@@ -37,7 +37,10 @@ class FleetSettings(BaseModel):
         if self.states is not None and not self.states.get_secret_value().startswith("postgresql://"):
             raise ValueError("states begins with postgresql:// and user:password@host/name")
         if self.all is not None and (self.partitions is None or max(self.partitions) >= self.all or self.states is None):
-            raise ValueError("all counts the partitions, of which `partitions` names some; and replicas that take over need `states`")
+            advice = (
+                "`all` is the number of partitions: name some below it in `partitions`, and a database in `states` to take over others from"
+            )
+            raise ValueError(advice)
         return self
 
 
