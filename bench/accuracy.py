@@ -32,6 +32,7 @@ class Released:
     """A model as it is shipped, the homes that it was trained on, and the networks that left one of them out."""
 
     name: str
+    folder: Path
     network: Network
     homes: frozenset[str]
     folds: dict[str, Path]
@@ -82,7 +83,7 @@ def _released(name: str, folds: Path) -> Released:
         raise click.ClickException(str(error)) from None
     homes = frozenset(key_of(home) for home in _card(folder)["training"]["homes"])
     left_out = {key_of(_card(fold)["left_out"]): fold for fold in sorted((folds / network.model.name).glob("*/")) if fold.is_dir()}
-    return Released(network.model.name, network, homes, left_out)
+    return Released(network.model.name, folder, network, homes, left_out)
 
 
 def _card(folder: Path) -> dict[str, Any]:
@@ -138,8 +139,8 @@ def _draw(out: Path, judgement: Judgement) -> None:
 
 def _write_cards(released: list[Released], rows: list[Row]) -> None:
     for model in released:
-        path = onnx_model.folder_of(model.name) / "card.json"
-        content = _card(path.parent) | {"figures": card_figures([row for row in rows if row.model == model.name])}
+        path = model.folder / "card.json"
+        content = _card(model.folder) | {"figures": card_figures([row for row in rows if row.model == model.name])}
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         click.echo(str(path), err=True)
 

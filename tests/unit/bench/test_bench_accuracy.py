@@ -43,7 +43,8 @@ def homes(tmp_path: Path) -> Path:
 def run(homes: Path, *arguments: object) -> tuple[str, list[dict[str, Any]]]:
     """What it says, and the figures that it writes."""
     out = homes.parent / "out"
-    words = [homes, "--out", out, "--model", "uk_30s", "--folds", homes.parent / "folds", *arguments]
+    models = [] if "--model" in arguments else ["--model", "uk_30s"]
+    words = [homes, "--out", out, *models, "--folds", homes.parent / "folds", *arguments]
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     return result.output, json.loads((out / "accuracy.json").read_text())
@@ -101,6 +102,19 @@ def test_the_last_days_are_judged(homes: Path) -> None:
     """An hour's worth, where an hour is asked for."""
     _, rows = run(homes, "--days", str(1 / 24), "--only", "mine")
     assert rows[0]["days"] == pytest.approx(1 / 24, rel=0.05)
+
+
+def test_the_card_of_the_judged_model_gets_the_figures(homes: Path) -> None:
+    """Those of homes that the judged network never saw, and nothing else of the card changes."""
+    mine = homes.parent / "mine"
+    shutil.copytree(SHIPPED / "uk_30s", mine)
+    before = json.loads((mine / "card.json").read_text())
+    run(homes, "--model", mine, "--cards", "--days", "1")
+    after = json.loads((mine / "card.json").read_text())
+    assert list(after["figures"]["kettle"]) == ["mine"]
+    assert {name: part for name, part in after.items() if name != "figures"} == {
+        name: part for name, part in before.items() if name != "figures"
+    }
 
 
 @pytest.mark.parametrize("folder", sorted(FOLDS.glob("*/*/")), ids=lambda folder: f"{folder.parent.name}-{folder.name}")
