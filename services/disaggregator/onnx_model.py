@@ -92,8 +92,14 @@ def load(folder: Path) -> OnnxModel:
     card = read_card(folder)
     # A session that has seen several numbers of homes plans its memory anew each time: one home alone has its own.
     one, several = (_session(folder / "model.onnx") for _ in range(2))
-    loaded = OnnxModel(card, one, several, _checked(folder, card, one))
-    _warm_up(folder, card, loaded)
+    parts = _checked(folder, card, one)
+    try:
+        loaded = OnnxModel(card, one, several, parts)
+        finite = _warm_up(card, loaded)
+    except Exception as error:  # onnxruntime's own exceptions share no public base
+        raise UnusableModel(f"{folder}: model.onnx does not take what card.json describes: {error}") from None
+    if not finite:
+        raise UnusableModel(f"{folder}: model.onnx answers numbers that are not finite")
     return loaded
 
 
@@ -122,7 +128,7 @@ def _session(path: Path) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no public base
+    except Exception as error:  # as above
         raise UnusableModel(f"{path}: onnxruntime can't read it: {error}") from None
 
 
@@ -145,15 +151,13 @@ def _checked(folder: Path, card: Card, session: Any) -> list[Part]:
     return parts
 
 
-def _warm_up(folder: Path, card: Card, network: OnnxModel) -> None:
-    """Two ticks of two homes and of one show every shape, and load what onnxruntime loads late."""
+def _warm_up(card: Card, network: OnnxModel) -> bool:
+    """Two ticks of two homes and of one show every shape, and load what onnxruntime loads late. Tells whether all was finite."""
+    finite = True
     for homes in (2, 1):
         state = np.zeros((homes, card.state_size), np.float32)
         for power_w in (100.0, 3000.0):
-            try:
-                answer = network.step(np.full((homes, 1), power_w, np.float32), state)
-            except Exception as error:  # as above
-                raise UnusableModel(f"{folder}: model.onnx does not take what card.json describes: {error}") from None
-            if not all(np.isfinite(part).all() for part in answer):
-                raise UnusableModel(f"{folder}: model.onnx answers numbers that are not finite")
+            answer = network.step(np.full((homes, 1), power_w, np.float32), state)
+            finite = finite and all(np.isfinite(part).all() for part in answer)
             state = answer[2]
+    return finite

@@ -56,7 +56,7 @@ def test_an_answer_is_not_changed_by_the_next_question() -> None:
     assert not state.any()
 
 
-def counter(folder: Path, **changes: Any) -> Path:
+def counter(folder: Path, kind: int = TensorProto.FLOAT) -> Path:
     """A model of someone's own: one carried `state`, the power's running sum, that says it as a probability and as watts."""
     axes = ["homes", 1]
     nodes = [
@@ -66,14 +66,14 @@ def counter(folder: Path, **changes: Any) -> Path:
         helper.make_node("Unsqueeze", ["state_next", "last"], ["on_power_w"]),
     ]
     shapes = {"power_w": axes, "state": axes, "probability": [*axes, 1], "on_power_w": [*axes, 1], "state_next": axes}
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    values = [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()]
     graph = helper.make_graph(nodes, "counter", values[:2], values[2:], [helper.make_tensor("last", TensorProto.INT64, [1], [2])])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), folder / "model.onnx")
     kettle = {"name": "kettle", "threshold_on": 0.5, "threshold_off": 0.4, "threshold_corrected": 0.5}
     card = {
         "name": "counter", "version": 1, "period_s": 30, "state_size": 1, "lags_s": [0], "appliances": [kettle],
         "sha256": hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest(),
-    } | changes  # fmt: skip
+    }  # fmt: skip
     (folder / "card.json").write_text(json.dumps(card))
     return folder
 
@@ -102,3 +102,9 @@ def test_a_graph_that_carries_nothing_on_is_refused(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text(json.dumps(card))
     with pytest.raises(UnusableModel, match="before"):
         load(tmp_path)
+
+
+def test_a_graph_of_another_precision_is_refused(tmp_path: Path) -> None:
+    """What can't be fed with single precision is refused with a reason, and ends no service."""
+    with pytest.raises(UnusableModel, match=r"does not take what card\.json describes"):
+        load(counter(tmp_path, TensorProto.DOUBLE))
