@@ -38,7 +38,7 @@ class FleetSettings(BaseModel):
             raise ValueError("states begins with postgresql:// and user:password@host/name")
         if self.all is not None and (self.partitions is None or max(self.partitions) >= self.all or self.states is None):
             advice = (
-                "`all` is the number of partitions: name some below it in `partitions`, and a database in `states` to take over others from"
+                "`all` is the number of partitions: name some below it in `partitions`, and in `states` a database to take others over from"
             )
             raise ValueError(advice)
         return self
