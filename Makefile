@@ -46,7 +46,7 @@ test-browser: ## Look at the page in a real browser, at three sizes; screenshots
 test-containers: ## Build the images and disturb a demo in containers; base images are made of Debian's packages where no registry answers
 	$(PREPARE) dev
 	@$(PYTHON) -m scripts.containers --postgres
-	@exec $(ENV)/python -m pytest -m containers tests/containers $(ARGS)
+	@exec $(ENV)/python -m pytest -m "containers and not long" tests/containers $(ARGS)
 
 chaos: ## Disturb a home of real processes with 200 faults, and see what is kept; ARGS="--seed 7 --faults 20"
 	$(PREPARE) dev

@@ -1,4 +1,4 @@
-"""`make chaos ARGS=--containers`: what a run leaves behind that was killed. A whole run takes ten minutes, and is started by hand."""
+"""`make chaos ARGS=--containers`: what a run leaves behind that was killed; `make test-containers ARGS="-m containers"` looks."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,7 @@ from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.containers,
+    pytest.mark.long,
     pytest.mark.timeout(300),
     pytest.mark.skipif(os.geteuid() != 0, reason="a port that a container may open is made by root"),
 ]
