@@ -40,7 +40,7 @@ class Released:
     def for_home(self, home: str) -> tuple[Network, str]:
         """The network that may be judged on this home, and what the home is to it."""
         if home in self.folds:
-            return onnx_model.load(self.folds[home]), "left out"
+            return _load(self.folds[home]), "left out"
         return self.network, "trained on" if home in self.homes else "never seen"
 
 
@@ -77,13 +77,18 @@ def main(
 
 def _released(name: str, folds: Path) -> Released:
     folder = onnx_model.folder_of(name)
+    network = _load(folder)
+    homes = frozenset(key_of(home) for home in _card(folder)["training"]["homes"])
+    made = [path.parent for path in sorted((folds / network.model.name).glob("*/card.json"))]
+    left_out = {key_of(_card(fold)["left_out"]): fold for fold in made}
+    return Released(network.model.name, folder, network, homes, left_out)
+
+
+def _load(folder: Path) -> Network:
     try:
-        network = onnx_model.load(folder)
+        return onnx_model.load(folder)
     except UnusableModel as error:
         raise click.ClickException(str(error)) from None
-    homes = frozenset(key_of(home) for home in _card(folder)["training"]["homes"])
-    left_out = {key_of(_card(fold)["left_out"]): fold for fold in sorted((folds / network.model.name).glob("*/")) if fold.is_dir()}
-    return Released(network.model.name, folder, network, homes, left_out)
 
 
 def _card(folder: Path) -> dict[str, Any]:

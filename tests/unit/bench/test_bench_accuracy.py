@@ -128,6 +128,17 @@ def test_a_fold_never_saw_its_home(folder: Path) -> None:
     assert set(card["training"]["homes"]) < set(released["training"]["homes"])
 
 
+def test_a_broken_fold_is_refused_with_its_reason(homes: Path) -> None:
+    """It is named, and nothing is judged with it."""
+    fold = homes.parent / "folds" / "uk_30s" / "refit_2"
+    fold.mkdir(parents=True)
+    (fold / "card.json").write_text('{"left_out": "REFIT 2"}')
+    words = [homes, "--out", homes.parent / "out", "--model", "uk_30s", "--folds", homes.parent / "folds"]
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 1
+    assert "refit_2: there is no model.onnx" in result.output
+
+
 def test_an_empty_folder_is_refused_with_advice(tmp_path: Path) -> None:
     """It says where to read what a pack is."""
     result = CliRunner().invoke(main, [str(tmp_path)])
