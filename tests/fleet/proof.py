@@ -208,13 +208,16 @@ class Fleet:
             self.asked.append(found["home"])
             self.asked_in_all += 1
 
-    async def say_again(self) -> None:
-        """Where the recorder asked a home, the home says ten minutes again, as its sensor would."""
-        again = [(name, at_s) for name in set(self.asked) for at_s in self.witness.accepted[name] if time.time() - at_s < _KEPT_S]
-        self.asked.clear()
-        if again:
-            async with connected(self.broker("simulator", 2), Session("simulator-again", window=200)) as bus:
-                await asyncio.gather(*(self._say_once_more(bus, name, at_s) for name, at_s in again))
+    async def answer(self) -> None:
+        """Where the recorder asks a home, the home says ten minutes again, as its sensor would; until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            asked, self.asked = set(self.asked), []
+            again = [(name, at_s) for name in asked for at_s in self.witness.accepted[name] if time.time() - at_s < _KEPT_S]
+            if again:
+                with contextlib.suppress(Disconnected):
+                    async with connected(self.broker("simulator", 2), Session("simulator-again", window=200)) as bus:
+                        await asyncio.gather(*(self._say_once_more(bus, name, at_s) for name, at_s in again))
 
     async def _say_once_more(self, bus: Bus, name: str, at_s: float) -> None:
         reading = int((at_s - self.began_at.timestamp()) // PERIOD_S)

@@ -53,7 +53,7 @@ async def prove(fleet: Fleet, *, node_at_s: float, replica_at_s: float) -> None:
     await fleet.make_sessions()
     for process in fleet.processes:
         process.start()
-    watching = asyncio.ensure_future(fleet.watch())
+    watching = [asyncio.ensure_future(fleet.watch()), asyncio.ensure_future(fleet.answer())]
     try:
         await asyncio.to_thread(fleet.recorder.wait_for, "started")
         for replica in fleet.replicas:
@@ -66,8 +66,9 @@ async def prove(fleet: Fleet, *, node_at_s: float, replica_at_s: float) -> None:
         await speaking
         recorded = await settled(fleet)
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
         for process in fleet.processes:
             await asyncio.to_thread(process.stop)
     judge(fleet, recorded)
@@ -76,7 +77,7 @@ async def prove(fleet: Fleet, *, node_at_s: float, replica_at_s: float) -> None:
 async def settled(fleet: Fleet) -> Recorded:
     """What is recorded, once all that was accepted is, and all that can follow from it.
 
-    A home that the recorder asks says again what it keeps: the cluster may lose what it accepted when a node dies.
+    A home that the recorder asks says again what it keeps: the cluster may lose what it accepted.
     """
     wanted = sum(map(len, fleet.powers_w.values()))
     await asyncio.sleep(MOST_STUCK_S)
@@ -84,7 +85,6 @@ async def settled(fleet: Fleet) -> Recorded:
         recorded = await fleet.recorded()
         if sum(map(len, recorded.readings.values())) >= wanted:
             break
-        await fleet.say_again()
         await asyncio.sleep(2)
     return await fleet.recorded()
 
