@@ -98,8 +98,9 @@ def _listener(running: BenchBroker, heard: _Heard) -> Client:
     client = Client(CallbackAPIVersion.VERSION2, "bench-listener")
     client.username_pw_set("client", running.password("client"))
     client.on_message = heard.on_message
+    wanted = [("hems/+/appliance/+", 1), ("hems/+/service/disaggregator/health", 0)]
+    client.on_connect = lambda client, _data, _flags, _reason, _properties: client.subscribe(wanted)
     client.connect(running.host, running.port)
-    client.subscribe([("hems/+/appliance/+", 0), ("hems/+/service/disaggregator/health", 0)])
     client.loop_start()
     return client
 
