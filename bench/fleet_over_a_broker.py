@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from bench.measuring import BenchBroker, broker, resident_mb
 
@@ -98,11 +100,14 @@ def _listener(running: BenchBroker, heard: _Heard) -> Client:
     client = Client(CallbackAPIVersion.VERSION2, "bench-listener")
     client.username_pw_set("client", running.password("client"))
     client.on_message = heard.on_message
-    wanted = [("hems/+/appliance/+", 1), ("hems/+/service/disaggregator/health", 0)]
-    client.on_connect = lambda client, _data, _flags, _reason, _properties: client.subscribe(wanted)
+    client.on_connect = _subscribe
     client.connect(running.host, running.port)
     client.loop_start()
     return client
+
+
+def _subscribe(client: Client, _data: Any, _flags: ConnectFlags, _reason: ReasonCode, _properties: Properties | None) -> None:
+    client.subscribe([("hems/+/appliance/+", 1), ("hems/+/service/disaggregator/health", 0)])
 
 
 def _wait_for(heard: _Heard) -> None:
