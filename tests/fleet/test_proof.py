@@ -33,6 +33,7 @@ def postgres() -> Iterator[RealPostgres]:
             yield server
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_sixty_homes_lose_nothing_when_a_node_and_a_replica_die(cluster: RealNats, postgres: RealPostgres, tmp_path: Path) -> None:
     """Two minutes, a node killed after the first third, a replica after the second; the small sister of the next."""
