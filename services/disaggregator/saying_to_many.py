@@ -88,8 +88,9 @@ class Speech:
 
     async def repeat(self) -> None:
         """Say the repetitions, spread over some time, until cancelled; one that is lost comes again within a minute."""
+        share = 0
         while True:
-            share = -(-len(self._later) // _SLICES)
+            share = max(share, -(-len(self._later) // _SLICES)) if self._later else 0
             due = {topic: self._later.pop(topic) for topic in list(self._later)[:share]}
             await asyncio.gather(*(self._publish(topic, payload, retain=APPLIANCE.retain) for topic, payload in due.items()))
             await asyncio.sleep(_SLICE_S)

@@ -65,13 +65,17 @@ class Witness:
     Attributes:
         accepted: the times of each home's readings that the cluster acknowledged, in order, s since 1970.
         seen: readings as they came to an onlooker, by home, in order, each once, s since 1970.
-        late_s: how long after its reading each state came, by home.
+        late_s: how long after its reading each state came that said that an appliance had started or stopped, by home.
+        age_s: how old the newest state of each home was at most when it came, s.
     """
 
     accepted: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     seen: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     late_s: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    age_s: dict[str, float] = field(default_factory=dict[str, float])
     answered_s: list[float] = field(default_factory=list[float])
+    running: dict[str, bool] = field(default_factory=dict[str, bool])
+    """By topic, what was said last."""
 
 
 class Fleet:
@@ -202,8 +206,12 @@ class Fleet:
             if at_s not in seen[-50:]:
                 seen.append(at_s)
         elif found := APPLIANCE.match(everywhere, delivery.topic):
-            state = ApplianceState.from_wire(delivery.payload)
-            self.witness.late_s[found["home"]].append(now_s - state.observed_at.timestamp())
+            state, home = ApplianceState.from_wire(delivery.payload), found["home"]
+            age_s = now_s - state.observed_at.timestamp()
+            self.witness.age_s[home] = max(age_s, self.witness.age_s.get(home, 0.0))
+            if self.witness.running.get(delivery.topic, False) != state.running:
+                self.witness.late_s[home].append(age_s)
+            self.witness.running[delivery.topic] = state.running
         elif found := SERVICE_MISSED.match(everywhere, delivery.topic):
             self.asked.append(found["home"])
             self.asked_in_all += 1

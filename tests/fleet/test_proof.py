@@ -14,7 +14,7 @@ from tests.support.postgres import RealPostgres, running_postgres
 
 MOST_STUCK_S = 30.0
 REPEATED_OVER_S = 25.0
-"""The states of a minute are said over some twenty seconds, so that a thousand homes do not speak at once."""
+"""What did not change is repeated within some twenty seconds, so that a thousand homes do not speak at once."""
 
 
 @pytest.fixture
@@ -97,9 +97,11 @@ def judge(fleet: Fleet, recorded: Recorded) -> None:
     print(  # noqa: T201 - the figures of docs/scaling.md
         f"\n{len(fleet.names)} homes x {fleet.readings} readings each {PERIOD_S} s, {sum(map(len, witness.accepted.values()))} accepted;"
         f" answered p50 {1e3 * percentile(witness.answered_s, 50):.0f} ms, p99 {1e3 * percentile(witness.answered_s, 99):.0f} ms,"
-        f" longest {max(witness.answered_s):.1f} s; {len(recorded.states)} states, reading to state p50 {percentile(late_s, 50):.1f} s,"
-        f" p99 {percentile(late_s, 99):.1f} s, longest {max(late_s):.1f} s; {sum(map(len, recorded.events.values()))} events;"
-        f" asked to say again: {fleet.asked_in_all}"
+        f" longest {max(witness.answered_s):.1f} s; {len(recorded.states)} states, reading to one that changed p50"
+        f" {percentile(late_s, 50):.2f} s, p99 {percentile(late_s, 99):.1f} s, longest {max(late_s):.1f} s; oldest of all"
+        f" {max(witness.age_s.values()):.0f} s; {sum(map(len, recorded.events.values()))} events; asked to say again:"
+        f" {fleet.asked_in_all}; readings of {sum(times != sorted(times) for times in witness.seen.values())} homes came to the onlooker"
+        " after newer ones"
     )
     # Of what is lost: how long after the beginning it was, and whether the onlooker was told.
     lost = [
@@ -113,10 +115,11 @@ def judge(fleet: Fleet, recorded: Recorded) -> None:
     assert {name: (recorded.events[name], alone.events[name]) for name in fleet.names if recorded.events[name] != alone.events[name]} == {}
     odd = {key: (told, alone.states.get(key)) for key, told in recorded.states.items() if not same(told, alone.states.get(key))}
     assert odd == {}
-    assert all(times == sorted(times) for times in witness.seen.values())
+    # That each home's readings were taken in order shows in its states, which hang on it; the server itself repeats out of order.
     # What a killed replica was about to repeat comes within the next minute, which is past the end of a short run for some homes.
-    assert len(witness.late_s) >= 0.9 * len(fleet.names)
-    assert max(late_s) <= MOST_STUCK_S + REPEATED_OVER_S
+    assert len(witness.age_s) >= 0.9 * len(fleet.names)
+    assert max(witness.age_s.values()) <= MOST_STUCK_S + REPEATED_OVER_S
+    assert max(late_s) <= MOST_STUCK_S
 
 
 def same(told: tuple[int, ...], expected: tuple[int, ...] | None) -> bool:
