@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import structlog
 
@@ -38,24 +38,21 @@ from hems.contracts.mains import Mains
 from hems.contracts.relays import RelayState
 from services.recorder.batches import Batches
 from services.recorder.domain.counters import Counter
-from services.recorder.domain.failures import Unavailable, Unread
+from services.recorder.domain.failures import Unread
 from services.recorder.domain.records import Happening, Row, happening, mains_row, microseconds, moment, state_row
 from services.recorder.domain.series import SeriesRow, UnreadableSeries
 from services.recorder.domain.statements import budget_alert, energy_message, money, prices_ahead, series_message, used_in_tier_period_mj
 from services.recorder.domain.tariff import PriceSeries, Pricing
+from services.recorder.patience import RETRY_S, Patience, Patiently
 from services.recorder.replies import Answering, Replies
 from services.recorder.settings import RecorderSettings
 
 _COUNTERS = "counters"
 _BUDGET = "budget told"
 _SAY_EVERY_S = 1.0
-_RETRY_S = 1.0
-_LONGEST_RETRY_S = 15.0
 _PRICE_EVERY_S = 300
 _THIN_EVERY_S = 3_600
 _SERIES_RETRY_S = 120.0
-
-T = TypeVar("T")
 
 
 class Keeping(Protocol):
@@ -150,7 +147,7 @@ class Recorder:
         self._changed = asyncio.Event()
         self._prices_changed = asyncio.Event()
         self._log: Log = structlog.get_logger()
-        self._faults = FaultLog(self._log, "the history can't be written; what comes waits at the broker", every=20)
+        self._patience = Patience(context.health, self._log, "the history")
         self._unnoted = FaultLog(self._log, "the disk takes no note of sums and alerts; they are said when it does", every=20)
 
     @property
@@ -170,10 +167,10 @@ class Recorder:
 
     async def run(self) -> None:
         """Open the history, waiting for the database where need be, and keep it."""
-        async with self._patiently(self._opened) as opened:
+        async with Patiently(self._opened, self._patience) as opened:
             history = opened.history
             now_s = self._now_s()
-            await self._persistently(lambda: history.start(self._tariff(), now_s, self._carried()))
+            await self._patience.persistently(lambda: history.start(self._tariff(), now_s, self._carried()))
             if opened.set_aside:
                 await self._tell_damage(opened.set_aside)
             async with asyncio.TaskGroup() as tasks:
@@ -223,43 +220,17 @@ class Recorder:
         await self._context.say(HISTORY_RESULT, piece, client=client)
 
     async def _write(self, history: Keeping, rows: Sequence[Row]) -> None:
-        if await self._persistently(lambda: history.record(rows)):
+        if await self._patience.persistently(lambda: history.record(rows)):
             self._changed.set()
         self._context.health.work("rows", len(rows))
         self._context.health.work("commits")
-
-    async def _persistently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Until it succeeds: nothing is acknowledged meanwhile, so that nothing is lost."""
-        wait_s = _RETRY_S
-        while True:
-            try:
-                result = await work()
-            except Unavailable as error:
-                await self._wait_for_database(error, wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
-            else:
-                self._recovered()
-                return result
-
-    def _patiently(self, opened: Callable[[], AbstractAsyncContextManager[Opened]]) -> "_Patient":
-        return _Patient(opened, self._wait_for_database)
-
-    async def _wait_for_database(self, error: Unavailable, wait_s: float) -> None:
-        self._context.health.error("database_failures")
-        self._context.health.blind = f"the history can't be written: {error}; free some disk space, or start the database"
-        self._faults.failed(error=str(error))
-        await asyncio.sleep(wait_s)
-
-    def _recovered(self) -> None:
-        self._faults.recovered()
-        self._context.health.blind = None
 
     async def _say_sums(self, history: Keeping) -> None:
         self._changed.set()
         while True:
             await self._changed.wait()
             self._changed.clear()
-            found = await self._persistently(lambda: history.counters(self._now_s()))
+            found = await self._patience.persistently(lambda: history.counters(self._now_s()))
             if history.newest_us and not await self._said(history, found):
                 self._changed.set()
             await asyncio.sleep(_SAY_EVERY_S)
@@ -321,13 +292,13 @@ class Recorder:
                 self._context.accept(ALERT, alert, message_id=alert.id, durable=True)
             except NotAccepted as error:
                 self._unnoted.failed(error=str(error))
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(RETRY_S)
             else:
                 return
 
     async def _thin(self, history: Keeping) -> None:
         while True:
-            self._context.health.work("thinned_rows", await self._persistently(lambda: history.thin(self._oldest_us())))
+            self._context.health.work("thinned_rows", await self._patience.persistently(lambda: history.thin(self._oldest_us())))
             await self._context.clock.sleep(_THIN_EVERY_S)
 
     def _oldest_us(self) -> int:
@@ -337,7 +308,7 @@ class Recorder:
         said: list[SeriesRow] = []
         while True:
             now_s = self._now_s()
-            counters = await self._persistently(lambda: history.counters(self._now_s()))
+            counters = await self._patience.persistently(lambda: history.counters(self._now_s()))
             ahead = prices_ahead(history.pricing, now_s, self._used_mj(history.pricing, counters[0]))
             if ahead and ahead != said:
                 await self._context.say(PRICE, series_message(ahead, f"{self._currency}/kWh", self._context.clock.now()))
@@ -349,7 +320,7 @@ class Recorder:
 
         async def take(rows: Sequence[SeriesRow]) -> None:
             now_s = self._now_s()
-            if await self._persistently(lambda: history.add_series("price", rows, now_s)):
+            if await self._patience.persistently(lambda: history.add_series("price", rows, now_s)):
                 ahead = prices_ahead(history.pricing, now_s)
                 await self._context.say(PRICE, series_message(ahead, f"{self._currency}/kWh", self._context.clock.now()))
                 self._changed.set()
@@ -360,7 +331,7 @@ class Recorder:
     async def _read_carbon(self, history: Keeping, source: Source) -> None:
         async def take(rows: Sequence[SeriesRow]) -> None:
             now_s = self._now_s()
-            await self._persistently(lambda: history.add_series("carbon", rows, now_s))
+            await self._patience.persistently(lambda: history.add_series("carbon", rows, now_s))
             ahead = PriceSeries(rows).from_now_on(now_s)
             await self._context.say(CARBON, series_message(ahead, "gCO2/kWh", self._context.clock.now()))
 
@@ -387,29 +358,6 @@ class Recorder:
 
     def _now_s(self) -> int:
         return int(self._context.clock.now().timestamp())
-
-
-class _Patient(AbstractAsyncContextManager[Opened]):
-    """Opens the history, however long the database is away."""
-
-    def __init__(
-        self, opened: Callable[[], AbstractAsyncContextManager[Opened]], wait: Callable[[Unavailable, float], Awaitable[None]]
-    ) -> None:
-        self._opened = opened
-        self._wait = wait
-
-    async def __aenter__(self) -> Opened:
-        wait_s = _RETRY_S
-        while True:
-            self._entered = self._opened()
-            try:
-                return await self._entered.__aenter__()
-            except Unavailable as error:
-                await self._wait(error, wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
-
-    async def __aexit__(self, *details: Any) -> bool | None:
-        return await self._entered.__aexit__(*details)
 
 
 async def _found(opened: Opened) -> tuple[Answering, int]:

@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
 from hems.actor.bus import Broker, Input
 from hems.actor.context import Context
 from hems.actor.failures import ends_on, still_cancelled
-from hems.actor.logs import FaultLog, Log
+from hems.actor.logs import Log
 from hems.contracts.catalog import ENERGY, ENERGY_OF, HISTORY_RESULT, SERVICE_MISSED
 from hems.contracts.energy import HistoryResult
 from hems.contracts.health import Missed
@@ -23,18 +23,16 @@ from services.recorder.domain.holes import Holes
 from services.recorder.domain.records import MainsRow, Row, microseconds, moment
 from services.recorder.domain.statements import energy_message
 from services.recorder.many import ManyHistories
+from services.recorder.patience import RETRY_S, Patience
 from services.recorder.replies import Find, Replies
 from services.recorder.sessions import Around, Reading, Voice, question_input
 from services.recorder.settings import FleetSettings, RecorderSettings
 
-T = TypeVar("T")
 HomeRow = tuple[str, Row]
 
 _AT_A_TIME = 25
 """Homes whose sums are made in one transaction, while rows go in by another connection."""
 _LOOK_EVERY_S = 0.5
-_RETRY_S = 1.0
-_LONGEST_RETRY_S = 15.0
 _THIN_EVERY_S = 3_600
 _REPORT_EVERY_S = 5.0
 _ASK_EVERY_S = 5.0
@@ -62,7 +60,7 @@ class FleetRecorder:
         self._voice = Voice(context.health, context.root.prefix)
         self._batches = Batches[HomeRow](settings.commit_every_s, fleet.most_rows)
         self._replies = Replies(self._reply, context.health, settings.query_timeout_s)
-        self._faults = FaultLog(self._log, "the histories can't be written; what comes waits at the broker", every=20)
+        self._patience = Patience(context.health, self._log, "the histories")
         self._holes = Holes()
         self._said_s: dict[str, float] = {}
         self._unsaid: dict[str, None] = {}
@@ -83,11 +81,11 @@ class FleetRecorder:
             with ends_on(Unavailable) as broken:
                 async with self._opened() as (histories, find):
                     await histories.start(self._tariff(), self._now_s())
-                    self._recovered()
+                    self._patience.recovered()
                     await self._keep(histories, find)
             still_cancelled()
-            self._blind(broken[0])
-            await asyncio.sleep(_RETRY_S)
+            self._patience.failed(broken[0])
+            await asyncio.sleep(RETRY_S)
 
     async def _keep(self, histories: ManyHistories, find: Find) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -117,7 +115,7 @@ class FleetRecorder:
 
     async def _write(self, histories: ManyHistories, rows: Sequence[HomeRow]) -> None:
         kept_since_us = microseconds(self._context.clock.now() - self._settings.keep_raw)
-        await self._persistently(lambda: histories.record(rows, kept_since_us))
+        await self._patience.persistently(lambda: histories.record(rows, kept_since_us))
         for home, row in rows:
             if isinstance(row, MainsRow):
                 self._holes.note(home, row.at_us, _monotonic_us())
@@ -127,12 +125,12 @@ class FleetRecorder:
     async def _fold(self, histories: ManyHistories) -> None:
         """Make the sums of homes whose minute is over, a few homes at a time, and say them."""
         while True:
-            done = await self._persistently(lambda: histories.fold_due(_AT_A_TIME))
+            done = await self._patience.persistently(lambda: histories.fold_due(_AT_A_TIME))
             self._context.health.work("sums", len(done))
             self._unsaid.update(dict.fromkeys(done))
             due = [name for name in self._unsaid if self._is_due(name)][:_AT_A_TIME]
             if due:
-                found = await self._persistently(lambda due=due: histories.counters(due, self._now_s()))
+                found = await self._patience.persistently(lambda due=due: histories.counters(due, self._now_s()))
                 await asyncio.gather(*(self._say_sums(histories, name, sums) for name, sums in found.items()))
             if len(done) < _AT_A_TIME and len(due) < _AT_A_TIME:
                 await asyncio.sleep(_LOOK_EVERY_S)
@@ -170,7 +168,9 @@ class FleetRecorder:
     async def _thin(self, histories: ManyHistories) -> None:
         while True:
             oldest_us = microseconds(self._context.clock.now() - self._settings.keep_raw)
-            self._context.health.work("dropped_days", await self._persistently(lambda oldest_us=oldest_us: histories.thin(oldest_us)))
+            self._context.health.work(
+                "dropped_days", await self._patience.persistently(lambda oldest_us=oldest_us: histories.thin(oldest_us))
+            )
             await self._context.clock.sleep(_THIN_EVERY_S)
 
     async def _report(self, histories: ManyHistories) -> None:
@@ -180,29 +180,6 @@ class FleetRecorder:
             self._context.health.gauge("homes_due", sum(home.is_due for home in homes))
             self._context.health.gauge("rows_waiting", self._batches.size)
             await asyncio.sleep(_REPORT_EVERY_S)
-
-    async def _persistently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Until it succeeds: nothing is acknowledged meanwhile, so that nothing is lost."""
-        wait_s = _RETRY_S
-        while True:
-            try:
-                result = await work()
-            except Unavailable as error:
-                self._blind(error)
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
-            else:
-                self._recovered()
-                return result
-
-    def _blind(self, error: BaseException) -> None:
-        self._context.health.error("database_failures")
-        self._context.health.blind = f"the histories can't be written: {error}; free some disk space, or start the database"
-        self._faults.failed(error=str(error))
-
-    def _recovered(self) -> None:
-        self._faults.recovered()
-        self._context.health.blind = None
 
     def _tariff(self) -> str | None:
         return None if self._settings.tariff is None else self._settings.tariff.model_dump_json(by_alias=True)

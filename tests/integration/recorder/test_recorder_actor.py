@@ -277,7 +277,7 @@ async def test_a_budget_raises_alerts(tmp_path: Path) -> None:
 
 async def test_while_the_database_is_away_nothing_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readings wait at the broker, the health says why, and all are kept once the database is back."""
-    monkeypatch.setattr("services.recorder.actor._RETRY_S", 0.05)
+    monkeypatch.setattr("services.recorder.patience.RETRY_S", 0.05)
     away = [True]
 
     def database() -> None:
