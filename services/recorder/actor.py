@@ -14,35 +14,25 @@ from hems.actor.bus import Input, Received
 from hems.actor.context import Context
 from hems.actor.logs import FaultLog, Log
 from hems.actor.store import NotAccepted
-from hems.contracts.alerts import Alert, NotifyMessage
-from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState
+from hems.contracts.alerts import Alert
 from hems.contracts.catalog import (
     ALERT,
-    APPLIANCE,
-    APPLIANCE_EVENT,
-    APPLIANCE_LABEL,
     CARBON,
-    DEMAND,
     ENERGY,
     ENERGY_OF,
     HISTORY_QUERY,
     HISTORY_RESULT,
-    MAINS,
-    NOTIFY_MESSAGE,
     PRICE,
-    RELAY,
 )  # fmt: skip
-from hems.contracts.demand import DemandState
 from hems.contracts.energy import HistoryResult
-from hems.contracts.mains import Mains
-from hems.contracts.relays import RelayState
 from services.recorder.batches import Batches
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.failures import Unread
-from services.recorder.domain.records import Happening, Row, happening, mains_row, microseconds, moment, state_row
+from services.recorder.domain.records import Row, microseconds, moment
 from services.recorder.domain.series import SeriesRow, UnreadableSeries
 from services.recorder.domain.statements import budget_alert, energy_message, money, prices_ahead, series_message, used_in_tier_period_mj
 from services.recorder.domain.tariff import PriceSeries, Pricing
+from services.recorder.kept import Kept, kept_besides, kept_mains
 from services.recorder.patience import RETRY_S, Patience, Patiently
 from services.recorder.replies import Answering, Replies
 from services.recorder.settings import RecorderSettings
@@ -154,14 +144,7 @@ class Recorder:
     def inputs(self) -> Sequence[Input[Any]]:
         """Everything worth keeping, acknowledged once it is committed; and questions."""
         return (
-            Input(MAINS, self._mains, durable=True, together=True),
-            Input(APPLIANCE, self._state, durable=True, together=True),
-            Input(APPLIANCE_EVENT, self._event, durable=True, together=True),
-            Input(APPLIANCE_LABEL, self._label, durable=True, together=True),
-            Input(RELAY, self._relay, durable=True, together=True),
-            Input(ALERT, self._alert, durable=True, together=True),
-            Input(DEMAND, self._demand, durable=True, together=True),
-            Input(NOTIFY_MESSAGE, self._message, durable=True, together=True),
+            *map(self._input, (kept_mains(channels=self._settings.keep_channels), *kept_besides())),
             Input(HISTORY_QUERY, self._replies.ask),
         )
 
@@ -185,36 +168,13 @@ class Recorder:
                 if self._sources.carbon is not None:
                     tasks.create_task(self._read_carbon(history, self._sources.carbon))
 
-    async def _mains(self, received: Received[Mains]) -> None:
-        await self._batches.written(mains_row(received.payload, channels=self._settings.keep_channels))
+    def _input(self, kept: Kept) -> Input[Any]:
+        topic, row = kept
 
-    async def _state(self, received: Received[ApplianceState]) -> None:
-        await self._batches.written(state_row(received.parameters["appliance"], received.payload))
+        async def keep(received: Received[Any]) -> None:
+            await self._batches.written(row(received))
 
-    async def _event(self, received: Received[ApplianceEvent]) -> None:
-        event = received.payload
-        await self._keep(happening("event", event.at, received.parameters["appliance"], event, event.id))
-
-    async def _label(self, received: Received[ApplianceLabel]) -> None:
-        label = received.payload
-        await self._keep(happening("label", label.at, received.parameters["appliance"], label, label.id))
-
-    async def _relay(self, received: Received[RelayState]) -> None:
-        await self._keep(happening("relay", received.payload.changed_at, received.parameters["relay"], received.payload))
-
-    async def _alert(self, received: Received[Alert]) -> None:
-        alert = received.payload
-        await self._keep(happening("alert", alert.at, alert.rule, alert, alert.id))
-
-    async def _demand(self, received: Received[DemandState]) -> None:
-        await self._keep(happening("demand", received.arrived_at, received.payload.level, received.payload))
-
-    async def _message(self, received: Received[NotifyMessage]) -> None:
-        message = received.payload
-        await self._keep(happening("message", message.at, message.recipient, message, f"{message.id}-{message.status}"))
-
-    async def _keep(self, row: Happening) -> None:
-        await self._batches.written(row)
+        return Input(topic, keep, durable=True, together=True)
 
     async def _reply(self, _home: str, client: str, piece: HistoryResult) -> None:
         await self._context.say(HISTORY_RESULT, piece, client=client)

@@ -12,16 +12,12 @@ from hems.actor.clock import Clock
 from hems.actor.connection import Connection
 from hems.actor.health import Health
 from hems.actor.logs import FaultLog, Log
-from hems.contracts.alerts import Alert, NotifyMessage
-from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState
-from hems.contracts.catalog import ALERT, APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, DEMAND, HISTORY_QUERY, MAINS, NOTIFY_MESSAGE, RELAY
-from hems.contracts.demand import DemandState
+from hems.contracts.catalog import HISTORY_QUERY
 from hems.contracts.energy import HistoryQuery
-from hems.contracts.mains import Mains
 from hems.contracts.payload import Payload
-from hems.contracts.relays import RelayState
 from hems.contracts.topic import Root, Topic
-from services.recorder.domain.records import Row, happening, mains_row, microseconds, state_row
+from services.recorder.domain.records import Row, microseconds
+from services.recorder.kept import Kept, kept_besides, kept_mains
 
 P = TypeVar("P", bound=Payload)
 Keep = Callable[[str, Row], Awaitable[None]]
@@ -60,48 +56,20 @@ class Reading:
 
     def mains(self) -> tuple[Input[Any], ...]:
         """A partition's readings."""
-        return (_input(MAINS, self._mains),)
+        # Also the broker's copy of the newest: it is a reading as any other, and one that is there twice is there once.
+        return (self._input(kept_mains(channels=self._channels)),)
 
     def others(self) -> tuple[Input[Any], ...]:
         """All that is kept besides, of all homes."""
-        return (
-            _input(APPLIANCE, self._state),
-            _input(APPLIANCE_EVENT, self._event),
-            _input(APPLIANCE_LABEL, self._label),
-            _input(RELAY, self._relay),
-            _input(ALERT, self._alert),
-            _input(DEMAND, self._demand),
-            _input(NOTIFY_MESSAGE, self._message),
-        )
+        return tuple(map(self._input, kept_besides()))
 
-    async def _mains(self, received: Received[Mains]) -> None:
-        # Also the broker's copy of the newest: it is a reading as any other, and one that is there twice is there once.
-        await self._take(received, mains_row(received.payload, channels=self._channels))
+    def _input(self, kept: Kept) -> Input[Any]:
+        topic, row = kept
 
-    async def _state(self, received: Received[ApplianceState]) -> None:
-        await self._take(received, state_row(received.parameters["appliance"], received.payload))
+        async def keep(received: Received[Any]) -> None:
+            await self._take(received, row(received))
 
-    async def _event(self, received: Received[ApplianceEvent]) -> None:
-        event = received.payload
-        await self._take(received, happening("event", event.at, received.parameters["appliance"], event, event.id))
-
-    async def _label(self, received: Received[ApplianceLabel]) -> None:
-        label = received.payload
-        await self._take(received, happening("label", label.at, received.parameters["appliance"], label, label.id))
-
-    async def _relay(self, received: Received[RelayState]) -> None:
-        await self._take(received, happening("relay", received.payload.changed_at, received.parameters["relay"], received.payload))
-
-    async def _alert(self, received: Received[Alert]) -> None:
-        alert = received.payload
-        await self._take(received, happening("alert", alert.at, alert.rule, alert, alert.id))
-
-    async def _demand(self, received: Received[DemandState]) -> None:
-        await self._take(received, happening("demand", received.arrived_at, received.payload.level, received.payload))
-
-    async def _message(self, received: Received[NotifyMessage]) -> None:
-        message = received.payload
-        await self._take(received, happening("message", message.at, message.recipient, message, f"{message.id}-{message.status}"))
+        return Input(topic, keep, durable=True, together=True, in_turn=False)
 
     async def _take(self, received: Received[Any], row: Row) -> None:
         names = received.parameters.values()
@@ -150,7 +118,3 @@ class Voice:
 def question_input(ask: Callable[[Received[HistoryQuery]], Awaitable[None]]) -> Input[Any]:
     """Questions of all homes."""
     return Input(HISTORY_QUERY, ask)
-
-
-def _input(topic: Topic[P], handle: Callable[[Received[P]], Awaitable[None]]) -> Input[P]:
-    return Input(topic, handle, durable=True, together=True, in_turn=False)
