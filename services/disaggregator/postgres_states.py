@@ -37,7 +37,8 @@ _HELD = "SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid
 _KEEPALIVE = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 # One that hangs says nothing either; a replica that is well asks for its partitions twice a second. PostgreSQL 14 and later.
 _IDLE_MS = 15_000
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# asyncpg calls it an error of its own where the server's goodbye comes between a question and its answer.
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class PostgresStates:
