@@ -37,6 +37,6 @@ async def copy_new(connection: AsyncConnection, table: Table, rows: Sequence[tup
         if not str(error.sqlstate).startswith(_PASSING):
             raise
         raise Unavailable(str(error)) from None
-    except (asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise Unavailable(str(error)) from None
     await connection.execute(text(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {fresh} ON CONFLICT DO NOTHING"))  # noqa: S608
