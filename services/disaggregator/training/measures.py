@@ -127,7 +127,10 @@ def calibration_error(probability: Floats, truth_on: Flags, bins: int = 15) -> f
 
 @dataclass
 class Judged:
-    """The samples of a home at which truth and answer are both known."""
+    """What was said of a home, [samples, lags], and what is true, [samples]: the samples at which both are known.
+
+    `mains_w` and `place` are the mains, and where in the whole recording these samples lie.
+    """
 
     probability: Floats
     watts: Floats
@@ -135,6 +138,8 @@ class Judged:
     truth_w: Floats
     period_s: int
     appliance: str
+    mains_w: Floats
+    place: npt.NDArray[np.int64]
 
     @property
     def days(self) -> float:
@@ -151,7 +156,7 @@ def judged(said: Said, recording: Recording, plan: Plan) -> dict[str, Judged]:
             truth_on = running(power_w, rule_of(name, period_s), period_s)
             known: npt.NDArray[np.bool_] = np.isfinite(power_w) & np.isfinite(said.probability[:, index]).all(1)
             parts = (said.probability[known, index], said.watts[known, index], truth_on[known], power_w[known])
-            homes[name] = Judged(*parts, period_s, name)
+            homes[name] = Judged(*parts, period_s, name, recording.mains_w[known], np.flatnonzero(known))
     return homes
 
 
