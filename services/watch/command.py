@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import click
 import structlog
-from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
 
+from hems.actor.account import client_of
 from hems.actor.bus import Session
 from hems.actor.clock import WallClock
 from hems.actor.configuration import Configuration, ConfigurationError
@@ -55,18 +55,7 @@ def watch(account: Path, saved: Path | None, page: str | None) -> None:
         click.echo(f"hems watch: {error}", err=True)
         sys.exit(78)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(*_with_account(home, broker, account), View(page=page), saved))
-
-
-def _with_account(home: HomeSettings, broker: BrokerSettings, account: Path) -> tuple[HomeSettings, BrokerSettings, Root]:
-    """The account that `hems up` wrote, unless the configuration names a user of the broker."""
-    if broker.password is not None or not account.exists():
-        broker = broker.model_copy(update={"username": broker.username or "client"})
-        return home, broker, Root(home.id, broker.prefix)
-    values = dict(line.split("=", 1) for line in account.read_text(encoding="utf-8").splitlines() if "=" in line)
-    prefix, home_id, _ = values["MQTT_TOPICS"].split("/")
-    changes = {"host": values["MQTT_HOST"], "port": int(values["MQTT_PORT"]), "username": values["MQTT_USER"]}
-    return home, broker.model_copy(update={**changes, "password": SecretStr(values["MQTT_PASSWORD"])}), Root(home_id, prefix)
+        asyncio.run(_watch(home, *client_of(home, broker, account), View(page=page), saved))
 
 
 async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root, view: View, saved: Path | None) -> None:

@@ -16,32 +16,37 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from services.disaggregator.domain.odds import cross_entropy, logistic, logit
+
 LEAST = 0.01
 """Probabilities below it are left as they are: most ticks, at which nothing happens."""
 LEVELS_W = tuple(150.0 * number for number in range(29))
 COARSE_LEVELS_W = tuple(300.0 * number for number in range(15))
-LOGITS = (-9.0, -6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 6.0)
+LOG_ODDS = (-9.0, -6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 6.0)
 RISEN_W, MOST_TICKS = 400.0, 6
 BASE_TICKS = 12
 LEARNING_RATE, FIRST_SQUARES, DECAY = 0.15, 1e-2, 1e-4
+WORTH_OF_A_WORD = 5
+"""Of hindsights, that is."""
+KEPT_MOMENTS = 40
+"""Past ones that a person may still speak of."""
 REMEMBERED = 0.998
 """Of how well it foretold, from one moment to the next that it learns from."""
-_SURE = 1e-5
 
 Feature = tuple[int, float]
 """A weight's place, and how much of it counts."""
 
 _LEVEL, _STEP = 1, 1 + len(LEVELS_W)
 _COURSE = _STEP + len(LEVELS_W)
-_LOGIT = _COURSE + MOST_TICKS * len(COARSE_LEVELS_W)
-SIZE = _LOGIT + len(LOGITS)
+_OWN = _COURSE + MOST_TICKS * len(COARSE_LEVELS_W)
+SIZE = _OWN + len(LOG_ODDS)
 
 
 class _Moment(NamedTuple):
-    """A tick whose hindsight is awaited: what the network alone said, and with what was learnt."""
+    """A tick to learn from: the log-odds that the network alone gave, and with what was learnt."""
 
     time_s: float
-    logit: float
+    log_odds: float
     learnt: float
     features: list[Feature]
 
@@ -53,6 +58,7 @@ class Hindsight:
         self._weights = array("f", bytes(4 * SIZE))
         self._squares = array("f", [FIRST_SQUARES]) * SIZE
         self._awaited = deque[_Moment]()
+        self._past = deque[_Moment](maxlen=KEPT_MOMENTS)
         self._loss = self._loss_learnt = 0.0
         self.changed = False
 
@@ -66,12 +72,12 @@ class Hindsight:
         """
         if probability < LEAST:
             return probability
-        logit = _logit(probability)
-        features = _features(logit, recent_w)
-        learnt = logit + sum(self._weights[place] * share for place, share in features)
-        self._awaited.append(_Moment(time_s, logit, learnt, features))
+        log_odds = logit(probability)
+        features = _features(log_odds, recent_w)
+        learnt = log_odds + sum(self._weights[place] * share for place, share in features)
+        self._awaited.append(_Moment(time_s, log_odds, learnt, features))
         self.changed = True
-        return _logistic(learnt) if self._loss_learnt <= self._loss else probability
+        return logistic(learnt) if self._loss_learnt <= self._loss else probability
 
     def hear_later(self, time_s: float, probability: float) -> None:
         """What is known by now of the tick at that time. Ticks are spoken of in their order."""
@@ -79,18 +85,31 @@ class Hindsight:
         while awaited and awaited[0].time_s < time_s:
             awaited.popleft()
         if awaited and awaited[0].time_s == time_s:
-            self._learn(awaited.popleft(), probability)
+            moment = awaited.popleft()
+            self._compare(moment, probability)
+            self._learn(moment, probability)
+            self._past.append(moment)
+
+    def be_told(self, first_s: float, last_s: float, truth: bool) -> None:
+        """A person's word on the ticks between two times: it counts for more than hindsight, and in its place."""
+        moments = [moment for moment in (*self._past, *self._awaited) if first_s <= moment.time_s <= last_s]
+        self._awaited = deque(moment for moment in self._awaited if not first_s <= moment.time_s <= last_s)
+        for _ in range(WORTH_OF_A_WORD):
+            for moment in moments:
+                self._learn(moment, float(truth))
 
     def forget_awaited(self) -> None:
         """After a gap no hindsight of the ticks before it comes."""
         self._awaited.clear()
 
+    def _compare(self, moment: _Moment, truth: float) -> None:
+        self._loss = REMEMBERED * self._loss + cross_entropy(moment.log_odds, truth)
+        self._loss_learnt = REMEMBERED * self._loss_learnt + cross_entropy(moment.learnt, truth)
+
     def _learn(self, moment: _Moment, truth: float) -> None:
-        self._loss = REMEMBERED * self._loss + _loss(moment.logit, truth)
-        self._loss_learnt = REMEMBERED * self._loss_learnt + _loss(moment.learnt, truth)
         weights, squares = self._weights, self._squares
-        foretold = moment.logit + sum(weights[place] * share for place, share in moment.features)
-        wrong = _logistic(foretold) - truth
+        foretold = moment.log_odds + sum(weights[place] * share for place, share in moment.features)
+        wrong = logistic(foretold) - truth
         for place, share in moment.features:
             slope = wrong * share + DECAY * weights[place]
             squares[place] += slope * slope
@@ -112,8 +131,8 @@ class Hindsight:
         """Go on where `save` was called."""
         restored = cls()
         restored._weights, restored._squares = (_numbers(saved[name]) for name in ("weights", "squares"))
-        for time_s, logit, learnt, features in saved["awaited"]:
-            restored._awaited.append(_Moment(time_s, logit, learnt, [(place, share) for place, share in features]))
+        for time_s, log_odds, learnt, features in saved["awaited"]:
+            restored._awaited.append(_Moment(time_s, log_odds, learnt, [(place, share) for place, share in features]))
         restored._loss, restored._loss_learnt = saved["losses"]
         return restored
 
@@ -125,8 +144,8 @@ def _numbers(saved: str) -> "array[float]":
     return numbers
 
 
-def _features(logit: float, recent_w: Sequence[float]) -> list[Feature]:
-    """A constant; the level above what the home drew before; the last step; level by ticks since it rose; the logit."""
+def _features(log_odds: float, recent_w: Sequence[float]) -> list[Feature]:
+    """A constant; the level above what the home drew before; the last step; level by ticks since it rose; the log-odds."""
     power_w = recent_w[-1]
     level_w = _level_w(recent_w, len(recent_w) - 1)
     step_w = max((power_w - recent_w[-1 - back] for back in (1, 2) if back < len(recent_w)), default=0.0)
@@ -137,7 +156,7 @@ def _features(logit: float, recent_w: Sequence[float]) -> list[Feature]:
         *((_LEVEL + place, share) for place, share in _between(level_w, LEVELS_W)),
         *((_STEP + place, share) for place, share in _between(step_w, LEVELS_W)),
         *course,
-        *((_LOGIT + place, share) for place, share in _between(logit, LOGITS)),
+        *((_OWN + place, share) for place, share in _between(log_odds, LOG_ODDS)),
     ]
 
 
@@ -161,17 +180,3 @@ def _between(value: float, knots: Sequence[float]) -> tuple[Feature, Feature]:
     place = min(bisect_right(knots, value), len(knots) - 1) - 1
     share = (value - knots[place]) / (knots[place + 1] - knots[place])
     return (place, 1.0 - share), (place + 1, share)
-
-
-def _logit(probability: float) -> float:
-    inside = min(max(probability, _SURE), 1.0 - _SURE)
-    return math.log(inside / (1.0 - inside))
-
-
-def _logistic(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-logit)) if logit > 0 else 1.0 - 1.0 / (1.0 + math.exp(logit))
-
-
-def _loss(logit: float, truth: float) -> float:
-    """Cross-entropy of a forecast with a truth between 0 and 1."""
-    return max(logit, 0.0) - logit * truth + math.log1p(math.exp(-abs(logit)))

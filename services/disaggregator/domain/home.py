@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from services.disaggregator.domain.lessons import Lessons, Verdict
 from services.disaggregator.domain.network import Network
 from services.disaggregator.domain.readings import Cadence
 from services.disaggregator.domain.running_network import Answer, RunningNetwork, Voice
@@ -171,6 +172,7 @@ class Home:
                 corrections.append(corrected)
             now = self._at_once(network, voice, probability)
             event = voice.tracker.step(voice.head, tick.time_s, answer.elapsed_s, now, _at_most(watts[0], tick.power_w))
+            voice.lessons.note(voice.tracker.running)
             if event is not None:
                 events.append(event)
         if network.watches_the_rest:
@@ -182,19 +184,17 @@ class Home:
     def _at_once(self, network: RunningNetwork, voice: Voice, probability: list[float]) -> float:
         """What is said of this tick: the network's word, corrected by what the home has taught."""
         now = probability[0] if 0.0 <= probability[0] <= 1.0 else self._mended(probability[0])
-        hindsight = voice.hindsight
-        if hindsight is None:
-            return now
-        if 0 < voice.ticks_ago < network.heard_since_reset:
-            hindsight.hear_later(network.time_then_s(voice.ticks_ago), self._mended(probability[voice.head.corrected_lag]))
-        return hindsight.heed(network.stepped_s, now, network.recent_w)
+        lessons = voice.lessons
+        if lessons.hindsight is not None and 0 < voice.ticks_ago < network.heard_since_reset:
+            lessons.hindsight.hear_later(network.time_then_s(voice.ticks_ago), self._mended(probability[voice.head.corrected_lag]))
+        return lessons.at_once(network.stepped_s, now, network.recent_w)
 
     def _correct(self, network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> Correction | None:
         """What this tick knows of an earlier one, where anything ran then or was said to."""
         ticks_ago, head, tracker = voice.ticks_ago, voice.head, voice.tracker
         if not ticks_ago or ticks_ago >= network.heard_since_reset:
             return None
-        drawing = probability[head.corrected_lag] >= head.threshold_corrected
+        drawing = voice.lessons.corrected(probability[head.corrected_lag]) >= head.threshold_corrected
         then_s = network.time_then_s(ticks_ago)
         running = drawing or then_s - tracker.later_ran_s <= head.hold_corrected_s
         tracker.hear_later(head, then_s, drawing)
@@ -229,6 +229,14 @@ class Home:
             return 0.0
         return min(max(probability, 0.0), 1.0)
 
+    def be_told(self, appliance: str, verdict: Verdict) -> Lessons | None:
+        """A person's word on an appliance: what that network's lessons are now; None where the word speaks of nothing known."""
+        for network in self.networks:
+            for voice in network.voices:
+                if voice.tracker.appliance == appliance:
+                    return voice.lessons if voice.lessons.tell(verdict) else None
+        return None
+
     def take_counts(self) -> dict[str, int]:
         """What was counted since the last call: readings, ticks, resets, dropped_readings, broken_answers."""
         counts, self.counts = self.counts, Counter[str]()
@@ -253,7 +261,7 @@ class Home:
             }
             saved[_ANSWERS] = json.dumps(answers).encode()
         if any(network.has_learnt for network in self.networks):
-            learnt = {network.model.identity: network.save_learnt() for network in self.networks if network.hindsight}
+            learnt = {network.model.identity: network.save_learnt() for network in self.networks}
             saved[_LEARNT] = json.dumps(learnt).encode()
         return saved
 

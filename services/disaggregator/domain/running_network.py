@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from services.disaggregator.domain.hindsight import Hindsight
+from services.disaggregator.domain.lessons import Lessons
 from services.disaggregator.domain.network import Floats, Head, Network
 from services.disaggregator.domain.ticks import Tick, TickClock
 from services.disaggregator.domain.tracking import Tracker
@@ -22,7 +23,7 @@ class Voice(NamedTuple):
     head: Head
     tracker: Tracker
     ticks_ago: int
-    hindsight: Hindsight | None
+    lessons: Lessons
 
 
 class Answer(NamedTuple):
@@ -43,7 +44,7 @@ class RunningNetwork:
         self.lag_ticks = [round(lag_s / self.model.period_s) for lag_s in self.model.lags_s]
         self._network = network
         self._power = np.zeros((1, 1), np.float32)
-        self.hindsight = {head.appliance: Hindsight() for head in network.model.heads if head.learns_from_hindsight}
+        self.lessons = {head.appliance: Lessons(Hindsight() if head.learns_from_hindsight else None) for head in network.model.heads}
         self._recent_s, self._recent_w = (deque[float](maxlen=max(self.lag_ticks) + 1) for _ in range(2))
         self._clock = TickClock(self.model.period_s)
         self.state = self._zeros()
@@ -55,8 +56,8 @@ class RunningNetwork:
         self.state = self._zeros()
         self._recent_s.clear()
         self._recent_w.clear()
-        for hindsight in self.hindsight.values():
-            hindsight.forget_awaited()
+        for lessons in self.lessons.values():
+            lessons.interrupted()
 
     def ticks(self, time_s: float, power_w: float, interval_s: float) -> list[Tick]:
         """The ticks that a reading completes."""
@@ -116,13 +117,13 @@ class RunningNetwork:
 
     @property
     def has_learnt(self) -> bool:
-        """Whether hindsight has taught something since `save_learnt`."""
-        return any(hindsight.changed for hindsight in self.hindsight.values())
+        """Whether the home has taught something since `save_learnt`."""
+        return any(lessons.has_changed for lessons in self.lessons.values())
 
     def save_learnt(self) -> dict[str, Any]:
-        """What hindsight has taught, by appliance, as JSON takes it."""
-        return {appliance: hindsight.save() for appliance, hindsight in self.hindsight.items()}
+        """What the home has taught, by appliance, as JSON takes it."""
+        return {appliance: lessons.save() for appliance, lessons in self.lessons.items()}
 
     def restore_learnt(self, saved: Mapping[str, Any]) -> None:
         """Go on with what was learnt."""
-        self.hindsight |= {appliance: Hindsight.restore(saved[appliance]) for appliance in self.hindsight if appliance in saved}
+        self.lessons |= {appliance: Lessons.restore(saved[appliance]) for appliance in self.lessons if appliance in saved}

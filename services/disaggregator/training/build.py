@@ -12,7 +12,7 @@ import numpy as np
 from services.disaggregator.training import calibrate
 from services.disaggregator.training.activations import Flags, rule_of
 from services.disaggregator.training.export import Trained
-from services.disaggregator.training.lessons import learnt
+from services.disaggregator.training.learning import learnt
 from services.disaggregator.training.measures import Judged, calibration_error, judged, say
 from services.disaggregator.training.network import build
 from services.disaggregator.training.packs import PACKS, Floats, Recording, latest, read, resample

@@ -40,7 +40,7 @@ def say(model: keras.Model, plan: Plan, recording: Recording) -> Said:
     for first in range(0, len(pieces), 256):
         part = pieces[first : first + 256]
         power_w = np.stack([np.pad(recording.mains_w[s:e], (0, longest - (e - s)), "edge") for s, _, e in part])
-        logits, watts = predict(model, shape, over_sequences(power_w, period_s), look_back(power_w, shape.lags))
+        logits, watts = predict(model, shape, over_sequences(power_w, period_s), look_back(power_w, shape.ages))
         for row, (start, kept, end) in enumerate(part):
             for column, lag in enumerate(shape.lags):
                 source = slice(min(max(kept - start, lag), end - start), end - start)

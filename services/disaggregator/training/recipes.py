@@ -75,7 +75,7 @@ SHORT_LOADS = Part(
     Plan(
         ("kettle", "microwave"),
         30,
-        Shape(2, (32, 32), 32, LAGS_30S),
+        Shape(2, (32, 32), 48, LAGS_30S, whole_window=True),
         Mixture(
             {"microwave": MICROWAVE, "kettle": KETTLE},
             around_share=0.7,
