@@ -98,7 +98,7 @@ class LoadManager:
             self._manager.filter.add(reading.measured_at, reading.power_w)
 
     async def _on_relay(self, received: Received[RelayState]) -> None:
-        self._manager.see(received.parameters["relay"], received.payload)
+        self._manager.see(received.parameters["relay"], received.payload, self._context.clock.now())
 
     async def _on_result(self, received: Received[RelayResult]) -> None:
         result = received.payload
