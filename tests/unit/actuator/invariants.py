@@ -162,7 +162,7 @@ def nothing_toward_safety_is_dropped(world: World) -> None:
 
 
 def only_the_allowed_switch(world: World) -> None:
-    """12: only those listed switch a relay, and a person's command goes before the load manager's."""
+    """12: only those listed switch a relay, and a person's command goes before the load manager's and the fleet's."""
     person_until_s, run = float("-inf"), 0
     for said in _in_order(world):
         if said.answer is None or not said.answer.accepted:
@@ -173,8 +173,8 @@ def only_the_allowed_switch(world: World) -> None:
             person_until_s, run = float("-inf"), said.run
         if "done before" in (said.answer.reason or ""):
             continue
-        if source == "load_manager":
-            assert said.answered_s >= person_until_s, "the load manager went before a person"
+        if source in ("load_manager", "fleet"):
+            assert said.answered_s >= person_until_s, f"the {source} went before a person"
         else:
             person_until_s = said.answered_s + (command.for_s or world.rules.person_holds_s)
 
