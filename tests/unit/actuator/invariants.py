@@ -68,11 +68,13 @@ def leases_end(world: World) -> None:
 
 
 def silence_leads_to_safety(world: World) -> None:
-    """4: a relay so marked is not away from safe for longer than the broker, or its lease's controller, is silent."""
+    """4: a relay so marked is not away from safe for longer than the broker, or its lease's controller, is silent, nor goes there."""
     longest_s = world.rules.silent_after_s
     if longest_s is None:
         return
     for start_s, end_s in _away(world):
+        last_s = max(at_s for at_s, _ in world.heard if at_s <= start_s)
+        assert start_s - last_s <= longest_s + EPSILON_S, f"it left safety after {start_s - last_s} s of silence"
         heard = sorted({start_s, *(at_s for at_s, _ in world.heard if start_s <= at_s <= end_s), end_s})
         gap_s = max((later - earlier for earlier, later in itertools.pairwise(heard)), default=0.0)
         assert gap_s <= longest_s + _compressor_s(world) + EPSILON_S, f"away through {gap_s} s of silence"
