@@ -139,3 +139,13 @@ def test_a_damaged_audit_trail_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "audit.db").write_bytes(b"nonsense" * 1_000)
     with pytest.raises(OSError, match="not a database"):
         entries(tmp_path / "audit.db")
+
+
+def test_a_damaged_audit_trail_is_set_aside_at_the_start(tmp_path: Path) -> None:
+    """No relay is out of service because what was written of earlier switches can't be read; it is kept for a look."""
+    (tmp_path / "audit.db").write_bytes(b"nonsense" * 1_000)
+    with AuditFile(tmp_path / "audit.db", 1_000) as trail:
+        trail.add(Entry("now", "bulb", "switched"))
+    assert [entry.at for entry in entries(tmp_path / "audit.db")] == ["now"]
+    (aside,) = tmp_path.glob("audit.db.damaged-*")
+    assert aside.read_bytes().startswith(b"nonsense")
