@@ -6,19 +6,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import structlog
 
 from hems.actor.context import Context
 from hems.actor.logs import FaultLog, Log
 from hems.actor.store import NotAccepted
-from hems.contracts.alerts import Alert
+from hems.contracts.alerts import LIMIT_REACHED, Alert
 from hems.contracts.catalog import ALERT
 from hems.contracts.relays import Level, RelayResult, RelayState, Source
 from services.actuator.domain.admission import Instant, Request, TrustedTime
 from services.actuator.domain.audit import Entry, Event
-from services.actuator.domain.relay import Answer, Change, Checkpoint, Relay, wall_time_of
+from services.actuator.domain.relay import LIMITS, Answer, Change, Checkpoint, Relay, wall_time_of
 from services.actuator.domain.rules import RelayRules
 from services.actuator.journal import Journal, Record
 from services.actuator.voice import Voice
@@ -241,6 +241,8 @@ class Switchboard:
             self._changed_at[name] = self._clocks.now()
             command_id = request.command.id if request and change.source == request.source else None
             self.note(name, "switched", state=change.level, source=change.source, command_id=command_id, reason=change.reason)
+            if change.reason in LIMITS:
+                self._alarm(LIMIT_REACHED, f"{name} was switched {change.level}", f"{change.reason}.", news=name, severity="info")
         if request is not None and not answer.accepted:
             self.refuse(name, request.source, request.command.id, answer.reason or "")
         elif request is not None and not answered:
@@ -288,14 +290,13 @@ class Switchboard:
         self._context.health.blind = f"{name} can't be switched {level}: {error}; check the board"
         if not self._board_faults.failing:
             self.note(name, "failed", state=level, reason=error)
-            self._alarm(f"{name} can't be switched", self._context.health.blind)
+            self._alarm("actuator.board", f"{name} can't be switched", self._context.health.blind, news="board", severity="critical")
         self._board_faults.failed(relay=name, error=error)
 
-    def _alarm(self, title: str, message: str) -> None:
+    def _alarm(self, rule: str, title: str, message: str, *, news: str, severity: Literal["info", "critical"]) -> None:
         at = self._clocks.now()
-        alert = Alert(
-            id=f"board-{at.isoformat()}", rule="actuator.board", severity="critical", title=title[:200], message=message[:2_000], at=at
-        )
+        name = f"{news}-{at.isoformat(timespec='milliseconds')}"
+        alert = Alert(id=name, rule=rule, severity=severity, title=title[:200], message=message[:2_000], at=at)
         with contextlib.suppress(NotAccepted):
             self._context.accept(ALERT, alert, message_id=alert.id, durable=True)
 

@@ -184,6 +184,20 @@ async def test_a_board_that_fails_is_told_of_and_tried_again(tmp_path: Path) -> 
         assert stage.said(ALERT)[0][1].severity == "critical"
 
 
+async def test_a_relay_that_its_longest_time_has_switched_is_told_of(tmp_path: Path) -> None:
+    """An alert names the relay first and says why; a lease that ends as it was asked for is no news."""
+    clock, relays = ManualClock(), {"bulb": {"max_on_s": 60}}
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context, relays=relays), tmp_path, clock=clock) as stage:
+        await stage.tell(RELAY_SET, RelayCommand(state="ON", for_s=10), relay="bulb")
+        await clock.advance(11)
+        assert not stage.said(ALERT)
+        await stage.tell(RELAY_SET, b"ON", relay="bulb")
+        await clock.advance(61)
+        ((_, alert),) = stage.said(ALERT)
+        assert (alert.rule, alert.severity, alert.title) == ("actuator.limit", "info", "bulb was switched OFF")
+        assert "longest time" in alert.message
+
+
 async def test_a_pin_that_something_else_moved_is_put_back(tmp_path: Path) -> None:
     """A level that is read back and was never asked for lasts a second at most."""
     clock, board = ManualClock(), FaultyBoard(bulb="OFF", fridge="ON")
