@@ -56,6 +56,26 @@ def test_a_killed_actuator_starts_safe_and_knows_what_it_did(mosquitto: RealBrok
         home.until_level("bulb", "ON")
 
 
+def test_relays_are_made_safe_though_the_journal_can_not_be_opened(mosquitto: RealBroker, tmp_path: Path) -> None:
+    """A dying disk ends each start; a load that a killed actuator left on is off all the same."""
+    with relays(mosquitto, tmp_path, CONFIGURATION) as (home, client):
+        say(client, "bulb", b"ON")
+        home.until_level("bulb", "ON")
+        home.process("actuator").kill()
+        journal = tmp_path / ROOT.home / "actuator.db"
+        journal.rename(tmp_path / "aside")
+        journal.mkdir()
+        process = ServiceProcess("actuator", _environment(mosquitto, tmp_path), tmp_path / "log")
+        process.start()
+        home.until(lambda: "the service's files can't be used" in process.log, process.log)
+        assert process.wait() == 1
+        assert [(line.event, line.level) for line in home.log("bulb")[-2:]] == [("claimed", "OFF"), ("released", "OFF")]
+
+
+def _environment(broker: RealBroker, folder: Path) -> dict[str, str]:
+    return environment_of("actuator", broker, folder, ROOT.home) | {"HEMS_CONFIG": str(folder / "hems.yaml")}
+
+
 def test_switches_of_the_hour_are_counted_across_kills(mosquitto: RealBroker, tmp_path: Path) -> None:
     """No flood and no restart gets a relay more switches than it may have."""
     with relays(mosquitto, tmp_path, CONFIGURATION) as (home, client):
