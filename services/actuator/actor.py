@@ -33,6 +33,7 @@ from services.actuator.voice import Voice
 _LOOK_EVERY_S = 1.0
 _SHORTEST_LOOK_S = 0.005
 _TIME_KEPT_EVERY_S = 600.0
+_TIME_LOOKED_FOR_EVERY_S = 10.0
 _GOODBYE_S = 0.5
 
 
@@ -188,8 +189,8 @@ class Actuator:
 
     async def _keep_time(self) -> None:
         while True:
-            self._switchboard.keep_time()
-            await self._sleep(_TIME_KEPT_EVERY_S)
+            known = self._switchboard.keep_time()
+            await self._sleep(_TIME_KEPT_EVERY_S if known else _TIME_LOOKED_FOR_EVERY_S)
 
     async def _tell_devices(self) -> None:
         if self._messages is not None:

@@ -250,6 +250,39 @@ async def test_tasmota_switches_are_safe_after_an_orderly_stop(tmp_path: Path) -
     assert stage.said(TASMOTA_COMMAND)[-1][1] == TasmotaPower(on=False)
 
 
+async def test_a_clock_that_went_back_is_said_with_what_to_do(tmp_path: Path) -> None:
+    """A day ahead for a while: what carries a time is refused until then; health says so, and how to end it; a bare word is taken."""
+    clock = ManualClock()
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context), tmp_path, clock=clock) as stage:
+        clock.jump(86_400)
+        await stage.tell(RELAY_SET, b"ON", relay="bulb")
+        clock.jump(-86_400)
+        await clock.advance(601)
+        await stage.tell(RELAY_SET, RelayCommand(state="OFF", issued_at=clock.now()), relay="bulb")
+        assert "time of day is not known" in (_results(stage)[-1].reason or "")
+        assert "set the clock" in (stage.said(SERVICE_HEALTH)[-1][1].blind or "")
+        await stage.tell(RELAY_SET, b"OFF", relay="bulb")
+        assert _results(stage)[-1].accepted
+        clock.jump(86_400)
+        await clock.advance(11)
+        assert stage.said(SERVICE_HEALTH)[-1][1].blind is None
+
+
+async def test_one_relay_that_fails_is_told_of_once_though_others_switch(tmp_path: Path) -> None:
+    """What the others do neither ends its fault nor begins it anew."""
+    clock, board = ManualClock(), FaultyBoard(bulb="OFF", fridge="ON")
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context, board), tmp_path, clock=clock) as stage:
+        await stage.tell(RELAY_SET, b"OFF", relay="fridge")
+        board.broken_relay = "fridge"
+        await clock.advance(601)
+        await stage.tell(RELAY_SET, b"ON", relay="fridge")
+        for word in (b"ON", b"OFF"):
+            await stage.tell(RELAY_SET, word, relay="bulb")
+            await clock.advance(2)
+        assert len(stage.said(ALERT)) == 1
+        assert "fridge can't be switched ON" in (stage.said(SERVICE_HEALTH)[-1][1].blind or "")
+
+
 async def test_the_audit_shows_who_what_when_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`hems audit` lists switches and refusals, of one relay if asked, as text or as JSON."""
     clock, home = ManualClock(), tmp_path / "home"
