@@ -21,7 +21,7 @@ from hems.contracts.catalog import (
     TASMOTA_STATE,
 )
 from hems.contracts.health import ServiceHealth, TasmotaPower
-from hems.contracts.relays import Level, RelayCommand, Source
+from hems.contracts.relays import NOTHING, Level, RelayCommand, Source
 from services.actuator.domain.admission import Request
 from services.actuator.domain.inbox import Inbox
 from services.actuator.domain.rules import CONTROLLERS
@@ -135,7 +135,9 @@ class Actuator:
             self._reception.take(received.parameters["relay"], Request(received.payload, source, received.retained))
             (self._waiting if self._reception.busy else self._timers).set()
 
-    async def _on_malformed(self, parameters: Mapping[str, str], reason: str) -> None:
+    async def _on_malformed(self, parameters: Mapping[str, str], reason: str, retained: bool) -> None:
+        if retained and reason == NOTHING:
+            return  # somebody clears a retained command, as its refusal asks for
         source = _known(parameters)
         if source is None:
             self._turn_away(parameters)

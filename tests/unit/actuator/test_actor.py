@@ -53,8 +53,9 @@ async def test_a_bare_word_switches_and_is_answered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("payload", "retain", "words"),
     [
-        (b"maybe", False, "malformed"),
-        (b"", False, "malformed"),
+        (b"maybe", False, 'malformed: neither ON, OFF, 1 or 0, nor JSON such as {"state": "ON"}'),
+        (b"on", False, "malformed: neither ON"),
+        (b"", False, "malformed: there is nothing in it"),
         (b'{"state": "TOGGLE"}', False, "TOGGLE needs an id"),
         (b'{"state": "ON", "for_s": NaN}', False, "malformed"),
         (b"ON", True, "retained"),
@@ -74,6 +75,16 @@ async def test_what_is_not_a_command_of_now_is_refused_with_the_reason(tmp_path:
         assert words in (result.reason or "")
         assert stage.said(RELAY)[-1][1].state != "ON" or stage.said(RELAY)[-1][0]["relay"] == "fridge"
     assert ("bulb", "switched", "ON") not in _log(tmp_path)
+
+
+async def test_clearing_a_retained_command_is_no_command(tmp_path: Path) -> None:
+    """An empty retained message is what the refusal of a retained command asks for: nobody is told of it."""
+    clock = ManualClock()
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context), tmp_path, clock=clock) as stage:
+        await stage.tell(RELAY_SET, b"ON", relay="bulb", retain=True)
+        await stage.tell(RELAY_SET, b"", relay="bulb", retain=True)
+        assert [result.accepted for result in _results(stage)] == [False]
+    assert not [entry for entry in entries(tmp_path / "audit.db") if "nothing" in (entry.reason or "")]
 
 
 async def test_a_command_that_was_retained_before_the_start_is_refused(tmp_path: Path) -> None:
