@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hems.contracts.relays import Level, Source
-from services.actuator.domain.admission import Instant, Request, refusal
+from services.actuator.domain.admission import Instant, Request, refusal, waited
 from services.actuator.domain.memory import Memory, RecentIds
 from services.actuator.domain.rules import BY_THEMSELVES, HOUR_S, RelayRules, opposite
 
@@ -115,7 +115,7 @@ class Relay:
         if command.id is not None and command.id in self._ids:
             return Answer(accepted=True, reason="done before: the same id switches once")
         wanted = opposite(self.target) if command.state == "TOGGLE" else command.state
-        reason = self._outranked(source, now_s) or self._not_now(wanted, now_s)
+        reason = self._outranked(source, now_s) or self._not_now(wanted, now_s) or (waited(request) if wanted != self.rules.safe else None)
         if reason is not None:
             return Answer(accepted=False, reason=reason)
         return self._accept(request, wanted, now)
