@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 from hems.contracts.demand import DemandEvent, DemandState, ShedRelay
+from hems.contracts.energy import SeriesValue
 from hems.contracts.payload import Moment, Payload, Seconds
 from hems.contracts.relays import Level, RelayState
+from services.load_manager.domain.best_hours import Best, Span, begins_now
 from services.load_manager.domain.comfort import Hours, Sheddable
 from services.load_manager.domain.demand import Demands
 from services.load_manager.domain.power import PowerCap, PowerFilter
@@ -49,6 +51,7 @@ class Standing(Payload):
     ended: dict[str, Moment] = {}
     demands: Demands = Demands()
     alone_until: dict[str, Moment] = {}
+    begun: dict[str, Span] = {}
     capped: tuple[str, ...] = ()
     saved_kwh: float = 0.0
     saved_in: str | None = None
@@ -95,6 +98,7 @@ class Manager:
         self.filter = PowerFilter()
         self.savings = Savings(done_kwh=self.standing.saved_kwh)
         self._cap = PowerCap()
+        self.series: dict[Best, Sequence[SeriesValue]] = {}
         self._relays: dict[str, RelayState] = {}
         self._decided_at: datetime | None = None
         self._last_move: datetime | None = None
@@ -128,6 +132,7 @@ class Manager:
         event = self.standing.demands.in_force(now)
         self._count_savings_anew(event)
         self._judge_cap(filtered_w, local, now)
+        self._begin_best(local)
         return [
             *self._bring_back(event, local, now),
             *self._shed(event, local, now, filtered_w),
@@ -207,9 +212,8 @@ class Manager:
 
     def _runs_until(self, relay: str, local: datetime) -> datetime | None:
         """When a load that is on goes off by itself. A schedule's leases are renewed until its span ends."""
-        spans = (
-            schedule.span_at(local, self._sun_at) for schedule in self._plan.schedules if (schedule.relay, schedule.state) == (relay, "ON")
-        )
+        held = [schedule for schedule in self._plan.schedules if (schedule.relay, schedule.state) == (relay, "ON")]
+        spans = [self._span(schedule, local) for schedule in held]
         ends = max((span[1] for span in spans if span is not None), default=None)
         return ends if ends is not None and self._relays[relay].source == _OURS else self._relays[relay].until
 
@@ -225,7 +229,7 @@ class Manager:
     def _schedule(self, local: datetime, now: datetime) -> list[Order]:
         orders: list[Order] = []
         for schedule in self._plan.schedules:
-            span = schedule.span_at(local, self._sun_at)
+            span = self._span(schedule, local)
             if span is None or schedule.relay in self.standing.shed or not self._is_free(schedule.relay, span[0], now):
                 continue
             renewed_at = self._scheduled.get(schedule.relay)
@@ -234,6 +238,20 @@ class Manager:
                 left_s = span[1].timestamp() - now.timestamp()
                 orders.append(Order(schedule.relay, schedule.state, min(self._plan.lease_s, left_s), "schedule"))
         return orders
+
+    def _begin_best(self, local: datetime) -> None:
+        for schedule in self._plan.schedules:
+            best, between, before = schedule.begins.best, schedule.between, self.standing.begun.get(schedule.name)
+            if best is not None and between is not None:
+                chosen = begins_now(between, schedule.days, schedule.lasts, self.series.get(best, ()), before, local)
+                if chosen is not None:
+                    self._update(begun={**self.standing.begun, schedule.name: chosen})
+
+    def _span(self, schedule: Schedule, local: datetime) -> tuple[datetime, datetime] | None:
+        if schedule.begins.best is None:
+            return schedule.span_at(local, self._sun_at)
+        begun = self.standing.begun.get(schedule.name)
+        return (begun.starts, begun.ends) if begun is not None and begun.starts <= local < begun.ends else None
 
     def _is_free(self, relay: str, since: datetime, now: datetime) -> bool:
         """No person has switched it since the schedule's span began, and no refusal is fresh."""
@@ -319,6 +337,7 @@ class Manager:
             returning={relay: shed.moved(by, now) for relay, shed in standing.returning.items()},
             ended={relay: min(at + by, now) for relay, at in standing.ended.items()},
             alone_until={relay: min(at + by, now + _PERSON_FIRST) for relay, at in standing.alone_until.items()},
+            begun={name: span.moved(by, now) for name, span in standing.begun.items()},
         )
 
     def _count_savings_anew(self, event: DemandEvent | None) -> None:
