@@ -78,6 +78,6 @@ class Savings:
     def how(self) -> str:
         """How the estimate was made, for people."""
         if not self._told:
-            return "nothing is held back"
+            return "nothing is counted yet"
         parts = ", ".join(self._told[relay] for relay in sorted(self._told))
         return f"each load's power, as if it had run throughout while it was held back: {parts}; catching up later is not subtracted"
