@@ -24,6 +24,8 @@ _BOARDS = {
 _COMPRESSOR_OFF_S = 600
 _COMPRESSOR_AWAY_S = 3_600
 _LAMP_ON_S = 43_200
+_OF_SAFE = ("resting", "max_on_s", "max_away_s")
+"""What says something else once another state is safe."""
 
 
 def ask(talk: Conversation, file: ConfigurationFile) -> None:
@@ -57,14 +59,17 @@ def _ask_relay(talk: Conversation, file: ConfigurationFile, board: str, name: st
         "Which state is safe, also for days?", {"off": "a heater, a lamp", "on": "a fridge, a freezer"}, _word(before, compressor)
     )
     _warn(talk, place, safe)
-    allow = ["local", "dashboard"] if talk.confirm("May the page switch it?") else ["local"]
+    page = talk.confirm("May the page switch it?", default="dashboard" in before.get("allow", ["dashboard"]))
+    # What somebody has set is kept: a limit of ten minutes must not become one of twelve hours because the pin is another.
+    changed = (() if _word(before, compressor) == safe else _OF_SAFE) + (() if compressor else ("min_off_s",))
+    kept = {key: value for key, value in before.items() if key not in changed}
     values = {
-        **before,
+        **_limits(safe, kept, compressor=compressor),
+        "resting": safe,
+        **kept,
         **place,
         "safe": safe,
-        "resting": safe,
-        **_limits(safe, compressor=compressor),
-        "allow": before.get("allow") or allow,
+        "allow": _allow(before, page=page),
     }
     file.set("actuator", "relays", name, to=values)
     if _save(talk, file) and board != "tasmota" and talk.confirm(f"Try {name} now, for {LEASE_S:g} seconds?", default=not compressor):
@@ -117,10 +122,17 @@ def _save(talk: Conversation, file: ConfigurationFile) -> bool:
     return True
 
 
-def _limits(safe: str, *, compressor: bool) -> dict[str, Any]:
-    if compressor:
-        return {"min_off_s": _COMPRESSOR_OFF_S} | ({"max_away_s": _COMPRESSOR_AWAY_S} if safe == "on" else {"max_on_s": _LAMP_ON_S})
-    return {"max_on_s": _LAMP_ON_S} if safe == "off" else {"max_away_s": _COMPRESSOR_AWAY_S}
+def _limits(safe: str, kept: Mapping[str, Any], *, compressor: bool) -> dict[str, Any]:
+    """Those that a relay should not be without; another longest time makes ours superfluous."""
+    minimum = {"min_off_s": _COMPRESSOR_OFF_S} if compressor else {}
+    if "max_on_s" in kept or "max_away_s" in kept:
+        return minimum
+    return {**minimum, **({"max_on_s": _LAMP_ON_S} if safe == "off" else {"max_away_s": _COMPRESSOR_AWAY_S})}
+
+
+def _allow(before: Mapping[str, Any], *, page: bool) -> list[str]:
+    others = [source for source in before.get("allow") or ["local"] if source != "dashboard"]
+    return [*others, "dashboard"] if page else others
 
 
 def _word(before: Mapping[str, Any], compressor: bool) -> str:

@@ -90,6 +90,22 @@ def test_relays_are_named_and_tried(table: Table) -> None:
     assert off - on >= 1.9
 
 
+def test_what_was_set_of_a_relay_stays(table: Table) -> None:
+    """Named again to change one thing, it keeps its limits, its rest and who may switch it; another safe state brings its own."""
+    ask_relays(Scripted({"hang on": "simulated", "Name of a relay": "heater", "Which state": "off", "Try": "no"}), table.file())
+    file = table.file()
+    mine = {"max_on_s": 600, "min_off_s": 900, "resting": "last", "allow": ["local", "dashboard", "load_manager"]}
+    for key, value in mine.items():
+        file.set("actuator", "relays", "heater", key, to=value)
+    file.save()
+    ask_relays(Scripted({"Name of a relay": "heater", "a fridge, a freezer": "yes", "Try": "no", "May the page": "no"}), table.file())
+    assert table.values()["actuator"]["relays"]["heater"] == {**mine, "safe": "off", "allow": ["local", "load_manager"]}
+    ask_relays(Scripted({"Name of a relay": "heater", "Which state": "on", "Try": "no"}), table.file())
+    heater = table.values()["actuator"]["relays"]["heater"]
+    assert (heater["safe"], heater["resting"], heater["min_off_s"], heater["max_away_s"]) == ("on", "on", 900, 3_600)
+    assert "max_on_s" not in heater
+
+
 def test_pins(table: Table) -> None:
     """The meter's, another relay's, and one that is ON at boot; on a computer without pins nothing is switched by trying."""
     talk = Scripted({
