@@ -28,7 +28,7 @@ BASE_TICKS = 12
 LEARNING_RATE, FIRST_SQUARES, DECAY = 0.15, 1e-2, 1e-4
 WORTH_OF_A_WORD = 5
 """Of hindsights, that is."""
-KEPT_MOMENTS = 40
+KEPT_MOMENTS = 20
 """Past ones that a person may still speak of."""
 REMEMBERED = 0.998
 """Of how well it foretold, from one moment to the next that it learns from."""
@@ -43,12 +43,16 @@ SIZE = _OWN + len(LOG_ODDS)
 
 
 class _Moment(NamedTuple):
-    """A tick to learn from: the log-odds that the network alone gave, and with what was learnt."""
+    """A tick to learn from: the log-odds that the network alone gave, and what the power did.
+
+    It had risen by `level_w` over what was drawn before, by `step_w` at once, and been up for `risen` ticks.
+    """
 
     time_s: float
     log_odds: float
-    learnt: float
-    features: list[Feature]
+    level_w: float
+    step_w: float
+    risen: int
 
 
 class Hindsight:
@@ -72,12 +76,10 @@ class Hindsight:
         """
         if probability < LEAST:
             return probability
-        log_odds = logit(probability)
-        features = _features(log_odds, recent_w)
-        learnt = log_odds + sum(self._weights[place] * share for place, share in features)
-        self._awaited.append(_Moment(time_s, log_odds, learnt, features))
+        moment = _Moment(time_s, logit(probability), _level_w(recent_w, len(recent_w) - 1), _step_w(recent_w), _ticks_since_rise(recent_w))
+        self._awaited.append(moment)
         self.changed = True
-        return logistic(learnt) if self._loss_learnt <= self._loss else probability
+        return logistic(self._corrected(moment, _features(moment))) if self._loss_learnt <= self._loss else probability
 
     def hear_later(self, time_s: float, probability: float) -> None:
         """What is known by now of the tick at that time. Ticks are spoken of in their order."""
@@ -103,18 +105,23 @@ class Hindsight:
         self._awaited.clear()
 
     def _compare(self, moment: _Moment, truth: float) -> None:
+        learnt = self._corrected(moment, _features(moment))
         self._loss = REMEMBERED * self._loss + cross_entropy(moment.log_odds, truth)
-        self._loss_learnt = REMEMBERED * self._loss_learnt + cross_entropy(moment.learnt, truth)
+        self._loss_learnt = REMEMBERED * self._loss_learnt + cross_entropy(learnt, truth)
 
     def _learn(self, moment: _Moment, truth: float) -> None:
-        weights, squares = self._weights, self._squares
-        foretold = moment.log_odds + sum(weights[place] * share for place, share in moment.features)
-        wrong = logistic(foretold) - truth
-        for place, share in moment.features:
+        weights, squares, features = self._weights, self._squares, _features(moment)
+        wrong = logistic(self._corrected(moment, features)) - truth
+        for place, share in features:
             slope = wrong * share + DECAY * weights[place]
             squares[place] += slope * slope
             weights[place] -= LEARNING_RATE * slope / math.sqrt(squares[place])
         self.changed = True
+
+    def _corrected(self, moment: _Moment, features: Sequence[Feature]) -> float:
+        """The log-odds with what was learnt."""
+        weights = self._weights
+        return moment.log_odds + sum(weights[place] * share for place, share in features)
 
     def save(self) -> dict[str, Any]:
         """The state, as JSON takes it."""
@@ -131,8 +138,7 @@ class Hindsight:
         """Go on where `save` was called."""
         restored = cls()
         restored._weights, restored._squares = (_numbers(saved[name]) for name in ("weights", "squares"))
-        for time_s, log_odds, learnt, features in saved["awaited"]:
-            restored._awaited.append(_Moment(time_s, log_odds, learnt, [(place, share) for place, share in features]))
+        restored._awaited.extend(_Moment(*moment) for moment in saved["awaited"])
         restored._loss, restored._loss_learnt = saved["losses"]
         return restored
 
@@ -144,20 +150,21 @@ def _numbers(saved: str) -> "array[float]":
     return numbers
 
 
-def _features(log_odds: float, recent_w: Sequence[float]) -> list[Feature]:
+def _features(moment: _Moment) -> list[Feature]:
     """A constant; the level above what the home drew before; the last step; level by ticks since it rose; the log-odds."""
-    power_w = recent_w[-1]
-    level_w = _level_w(recent_w, len(recent_w) - 1)
-    step_w = max((power_w - recent_w[-1 - back] for back in (1, 2) if back < len(recent_w)), default=0.0)
-    risen = _ticks_since_rise(recent_w)
-    course = [(_COURSE + MOST_TICKS * place + risen, share) for place, share in _between(level_w, COARSE_LEVELS_W)]
+    course = [(_COURSE + MOST_TICKS * place + moment.risen, share) for place, share in _between(moment.level_w, COARSE_LEVELS_W)]
     return [
         (0, 1.0),
-        *((_LEVEL + place, share) for place, share in _between(level_w, LEVELS_W)),
-        *((_STEP + place, share) for place, share in _between(step_w, LEVELS_W)),
+        *((_LEVEL + place, share) for place, share in _between(moment.level_w, LEVELS_W)),
+        *((_STEP + place, share) for place, share in _between(moment.step_w, LEVELS_W)),
         *course,
-        *((_OWN + place, share) for place, share in _between(log_odds, LOG_ODDS)),
+        *((_OWN + place, share) for place, share in _between(moment.log_odds, LOG_ODDS)),
     ]
+
+
+def _step_w(recent_w: Sequence[float]) -> float:
+    """The last rise: a meter's mean may show it in two steps."""
+    return max((recent_w[-1] - recent_w[-1 - back] for back in (1, 2) if back < len(recent_w)), default=0.0)
 
 
 def _level_w(recent_w: Sequence[float], at: int) -> float:

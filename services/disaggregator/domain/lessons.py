@@ -1,6 +1,5 @@
 """What one home has taught about one appliance of a network: by hindsight, and by people's words."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -10,16 +9,10 @@ from services.disaggregator.domain.teaching import Word, offset
 
 Verdict = Literal["on", "off", "wrong", "forget"]
 MOST_WORDS = 50
-SPOKEN_OF_S = 600.0
-"""`It is on now` speaks of so long, of a short load's last minute."""
+LATELY_S = 300.0
+"""Over how long the probability is averaged that `it is on now` speaks of."""
 SHORT_S = 60.0
-
-
-class _Said(NamedTuple):
-    """A tick, and what the network alone gave for it."""
-
-    time_s: float
-    probability: float
+"""How much of a short load's course that speaks of."""
 
 
 class _Span(NamedTuple):
@@ -28,11 +21,7 @@ class _Span(NamedTuple):
     first_s: float
     last_s: float
     log_odds: float
-    ticks: int
-
-
-def _span(said: Sequence[_Said]) -> _Span | None:
-    return _Span(said[0].time_s, said[-1].time_s, sum(logit(each.probability) for each in said), len(said)) if said else None
+    ticks: int = 1
 
 
 class Lessons:
@@ -46,16 +35,16 @@ class Lessons:
         self.words: list[Word] = []
         self.offset = 0.0
         self.changed = False
-        self._recent = deque[_Said]()
+        self._time_s: float | None = None
+        self._now = self._lately = 0.0
         self._ran: _Span | None = None
         self._running = False
 
     def at_once(self, time_s: float, probability: float, recent_w: Sequence[float]) -> float:
         """The probability at this tick, corrected; `recent_w` is the mains power of the ticks up to it, W."""
-        recent = self._recent
-        recent.append(_Said(time_s, probability))
-        if time_s - recent[0].time_s > SPOKEN_OF_S:
-            recent.popleft()
+        share = 1.0 if self._time_s is None else min(1.0, (time_s - self._time_s) / LATELY_S)
+        self._lately += share * (probability - self._lately)
+        self._time_s, self._now = time_s, probability
         return self.corrected(probability) if self.hindsight is None else self.hindsight.heed(time_s, probability, recent_w)
 
     def corrected(self, probability: float) -> float:
@@ -64,15 +53,15 @@ class Lessons:
 
     def note(self, running: bool) -> None:
         """Whether it was said to run at this tick."""
-        if running:
-            time_s, log_odds = self._recent[-1].time_s, logit(self._recent[-1].probability)
+        if running and self._time_s is not None:
+            time_s, log_odds = self._time_s, logit(self._now)
             ran = self._ran if self._running else None
-            self._ran = _Span(ran.first_s, time_s, ran.log_odds + log_odds, ran.ticks + 1) if ran else _Span(time_s, time_s, log_odds, 1)
+            self._ran = _Span(ran.first_s, time_s, ran.log_odds + log_odds, ran.ticks + 1) if ran else _Span(time_s, time_s, log_odds)
         self._running = running
 
     def interrupted(self) -> None:
         """No readings came for a while."""
-        self._recent.clear()
+        self._time_s = None
         if self.hindsight is not None:
             self.hindsight.forget_awaited()
 
@@ -85,7 +74,7 @@ class Lessons:
             self.words, self.offset, self.changed = [], 0.0, True
             self.hindsight = Hindsight() if self.hindsight else None
             return True
-        span = self._ran if verdict == "wrong" else _span(self._spoken_of(verdict))
+        span = self._ran if verdict == "wrong" else self._present(verdict)
         if span is None:
             return False
         self.words = [*self.words, Word(span.log_odds / span.ticks, verdict == "on")][-MOST_WORDS:]
@@ -98,12 +87,13 @@ class Lessons:
             self.hindsight.be_told(span.first_s, span.last_s, verdict == "on")
         return True
 
-    def _spoken_of(self, verdict: Verdict) -> list[_Said]:
-        """The ticks that a word on the present speaks of: of a run that may have begun some minutes ago, or the last one alone."""
-        if verdict == "off" or not self._recent:
-            return list(self._recent)[-1:]
-        since_s = self._recent[-1].time_s - (SPOKEN_OF_S if self.hindsight is None else SHORT_S)
-        return [said for said in self._recent if said.time_s > since_s]
+    def _present(self, verdict: Verdict) -> _Span | None:
+        """What a word on the present speaks of: a run may have begun some minutes ago; what is off is off now."""
+        if self._time_s is None:
+            return None
+        if verdict == "off":
+            return _Span(self._time_s, self._time_s, logit(self._now))
+        return _Span(self._time_s - SHORT_S, self._time_s, logit(self._now if self.hindsight else self._lately))
 
     @property
     def has_changed(self) -> bool:
