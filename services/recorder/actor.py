@@ -145,7 +145,7 @@ class Recorder:
         """Everything worth keeping, acknowledged once it is committed; and questions."""
         return (
             *map(self._input, (kept_mains(channels=self._settings.keep_channels), *kept_besides())),
-            Input(HISTORY_QUERY, self._replies.ask),
+            Input(HISTORY_QUERY, self._replies.ask, unread=self._replies.refuse_unread),
         )
 
     async def run(self) -> None:

@@ -222,6 +222,39 @@ async def test_bad_questions_get_an_error(tmp_path: Path, what: str) -> None:
         assert (await ask(stage, "mains"))[0].error is None
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"points": 50_000}, "points"),
+        ({"to": None}, "to"),
+        ({"from": "2025-01-06T00:00"}, "from"),
+        ({"resolution": "5min"}, "resolution"),
+        ({"id": None}, "id"),
+    ],
+)
+async def test_what_is_no_question_gets_an_error(tmp_path: Path, given: dict[str, Any], says: str) -> None:
+    """Whoever names a client is told which field is wrong, also where there is no id to answer to."""
+    whole = {"id": "q1", "client": "me", "what": "mains", "from": "2025-01-06T00:00Z", "to": "2025-01-07T00:00Z"} | given
+    asked = {key: value for key, value in whole.items() if value is not None}
+    async with recording(tmp_path) as stage:
+        await stage.tell(HISTORY_QUERY, json.dumps(asked).encode())
+        ((parameters, piece),) = await until(lambda: stage.said(HISTORY_RESULT))
+        assert (parameters["client"], piece.id, piece.last) == ("me", asked.get("id", "unknown"), True)
+        assert f"{says}:" in (piece.error or "")
+
+
+async def test_what_names_no_client_gets_no_answer(tmp_path: Path) -> None:
+    """There is nobody to tell; nor is a question answered that the broker kept. It is counted, and the next one is answered."""
+    odd = {"id": "q1", "client": "a/b", "what": "mains"}
+    async with recording(tmp_path) as stage:
+        await stage.tell(MAINS, reading(0, 100))
+        for raw in (b"what?", b"[1]", b"{}", json.dumps(odd).encode(), b"[" * 50_000):
+            await stage.tell(HISTORY_QUERY, raw)
+        await stage.tell(HISTORY_QUERY, json.dumps({**odd, "client": "me"}).encode(), retain=True)
+        assert (await ask(stage, "mains"))[0].error is None
+        assert {piece.id for _, piece in stage.said(HISTORY_RESULT)} != {"q1"}
+
+
 async def test_an_oversized_question_gets_an_error(tmp_path: Path) -> None:
     """A century of readings is refused with what to ask instead."""
     async with recording(tmp_path) as stage:
