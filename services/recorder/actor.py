@@ -26,6 +26,7 @@ from hems.contracts.catalog import (
 )  # fmt: skip
 from hems.contracts.energy import HistoryResult
 from services.recorder.batches import Batches
+from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.failures import Unread
 from services.recorder.domain.records import Row, microseconds, moment
@@ -201,7 +202,7 @@ class Recorder:
             self._note(found)
             for counter in found:
                 await self._say_counter(history, counter)
-            self._watch_budget(found[0])
+            self._watch_budget(found[0], history.pricing.calendar)
         except NotAccepted as error:
             self._context.health.error("sums_not_noted")
             self._unnoted.failed(error=str(error))
@@ -228,12 +229,12 @@ class Recorder:
     def _carried(self) -> dict[str, int]:
         return json.loads(self._context.store.get(_COUNTERS) or b"{}")
 
-    def _watch_budget(self, counter: Counter) -> None:
+    def _watch_budget(self, counter: Counter, calendar: Calendar) -> None:
         budget, spent = self._settings.budget.month_cost, money(counter.month_nano)
         if budget is None or spent is None:
             return
         now = self._context.clock.now()
-        month, told = now.strftime("%Y-%m"), json.loads(self._context.store.get(_BUDGET) or b'["", 0]')
+        month, told = f"{calendar.local(now.timestamp()):%Y-%m}", json.loads(self._context.store.get(_BUDGET) or b'["", 0]')
         due = budget_alert(spent, budget, self._currency, month, now, told[1] if told[0] == month else 0)
         if due is not None:
             with self._context.store.transaction() as transaction:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,12 @@ class Prices:
 
 @contextlib.asynccontextmanager
 async def recording(
-    folder: Path, *, sources: Sources | None = None, database: Callable[[], Any] | None = None, **settings: Any
+    folder: Path,
+    *,
+    sources: Sources | None = None,
+    database: Callable[[], Any] | None = None,
+    zone: str = "Europe/London",
+    **settings: Any,
 ) -> AsyncGenerator[Stage]:
     """A recorder with its files in a folder."""
 
@@ -69,7 +74,8 @@ async def recording(
     async def opened() -> AsyncGenerator[Opened]:
         if database is not None:
             database()
-        async with opened_history(f"sqlite:///{folder}/history.db", HomeSettings.read({}, {}), for_service=True) as found:
+        home = HomeSettings.read({"time_zone": zone}, {})
+        async with opened_history(f"sqlite:///{folder}/history.db", home, for_service=True) as found:
             yield Opened(found.history, found.answers, str(found.set_aside) if found.set_aside else None)
 
     def build(context: Context) -> Recorder:
@@ -306,6 +312,28 @@ async def test_a_budget_raises_alerts(tmp_path: Path) -> None:
         assert (alert.rule, alert.severity) == ("recorder.budget", "info")
         await asyncio.sleep(0.05)
         assert len([said for _, said in stage.said(ALERT)]) == 1
+
+
+async def test_a_budgets_month_is_the_homes(tmp_path: Path) -> None:
+    """At nine in the evening of 31 January in New York it is February in UTC: the budget that is used up is still January's."""
+    evening_s = (datetime(2025, 2, 1, 2, 0, tzinfo=UTC) - START).total_seconds()
+    settings: dict[str, Any] = {"tariff": {"kind": "flat", "per_kwh": 100.0}, "budget": {"month_cost": 5.0}, "zone": "America/New_York"}
+    async with recording(tmp_path, **settings) as stage:
+
+        async def use(start_s: float) -> None:
+            for second in range(0, 181, 30):
+                await stage.tell(MAINS, reading(start_s + second, 1_200))
+            await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[-1][1].as_of >= START + timedelta(seconds=start_s + 180))
+
+        await use(0)
+        await until(lambda: len(stage.said(ALERT)) == 1)
+        await stage.clock.advance(evening_s)
+        await use(evening_s)
+        await stage.clock.advance(86_400)
+        await use(evening_s + 86_400)
+        january, february = await until(lambda: len(stage.said(ALERT)) > 1 and [alert for _, alert in stage.said(ALERT)])
+        assert (january.id, february.id) == ("recorder-budget-2025-01-100", "recorder-budget-2025-02-100")
+        assert february.at == START + timedelta(seconds=evening_s + 86_400)
 
 
 async def test_while_the_database_is_away_nothing_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
