@@ -27,7 +27,7 @@ from hems.contracts.catalog import (
 from hems.contracts.energy import HistoryResult
 from services.recorder.batches import Batches
 from services.recorder.domain.calendar import Calendar
-from services.recorder.domain.counters import Counter
+from services.recorder.domain.counters import EXPORTED, Counter
 from services.recorder.domain.failures import Unread
 from services.recorder.domain.records import Row, microseconds, moment
 from services.recorder.domain.series import SeriesRow, UnreadableSeries
@@ -64,8 +64,8 @@ class Keeping(Protocol):
         """What energy cost and costs."""
         ...
 
-    async def start(self, tariff: str | None, now_s: int, carried_mj: Mapping[str, int] | None = None) -> None:
-        """Begin, with a tariff and with what a lost history had counted."""
+    async def start(self, tariff: str | None, now_s: int, noted_mj: Mapping[str, int] | None = None) -> None:
+        """Begin, with a tariff and with what the counters had shown."""
         ...
 
     async def record(self, rows: Sequence[Row]) -> bool:
@@ -154,7 +154,7 @@ class Recorder:
         async with Patiently(self._opened, self._patience) as opened:
             history = opened.history
             now_s = self._now_s()
-            await self._patience.persistently(lambda: history.start(self._tariff(), now_s, self._carried()))
+            await self._patience.persistently(lambda: history.start(self._tariff(), now_s, self._noted()))
             if opened.set_aside:
                 await self._tell_damage(opened.set_aside)
             async with asyncio.TaskGroup() as tasks:
@@ -221,12 +221,12 @@ class Recorder:
         return used_in_tier_period_mj(pricing, counter, self._now_s())
 
     def _note(self, found: Sequence[Counter]) -> None:
-        """Before they are said, beside the history: where that is damaged, counters go on from here."""
-        totals = {counter.subject or "": counter.total_mj for counter in found}
+        """Before they are said, beside the history: where that is damaged, or older than this, counters go on from here."""
+        totals = {counter.subject or "": counter.total_mj for counter in found} | {EXPORTED: found[0].exported_mj}
         with self._context.store.transaction(durable=False) as transaction:
             transaction.put(_COUNTERS, json.dumps(totals).encode())
 
-    def _carried(self) -> dict[str, int]:
+    def _noted(self) -> dict[str, int]:
         return json.loads(self._context.store.get(_COUNTERS) or b"{}")
 
     def _watch_budget(self, counter: Counter, calendar: Calendar) -> None:

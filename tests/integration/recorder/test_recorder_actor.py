@@ -217,6 +217,28 @@ async def test_a_damaged_history_is_set_aside(tmp_path: Path) -> None:
         assert energy.total_kwh >= first.total_kwh
 
 
+async def test_totals_go_on_after_an_older_history_is_put_back(tmp_path: Path) -> None:
+    """A backup knows less than was said: the total goes on from what was said, and what is used from then on comes on top."""
+    async with recording(tmp_path) as stage:
+        await stage.tell(MAINS, reading(0, 1_200))
+        await stage.tell(MAINS, reading(60, 1_200))
+        await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[-1][1].total_kwh == 0.02)
+    backup = (tmp_path / "history.db").read_bytes()
+    async with recording(tmp_path) as stage:
+        for second in range(120, 361, 60):
+            await stage.tell(MAINS, reading(second, 1_200))
+        await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[-1][1].total_kwh == 0.12)
+    (tmp_path / "history.db").write_bytes(backup)
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"history.db{suffix}").unlink(missing_ok=True)
+    async with recording(tmp_path) as stage:
+        first = await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[0][1])
+        assert first.total_kwh == 0.12
+        for second in range(600, 721, 60):
+            await stage.tell(MAINS, reading(second, 1_200))
+        await until(lambda: stage.said(ENERGY)[-1][1].total_kwh == 0.16)
+
+
 @pytest.mark.parametrize("what", ["weather", "energy/toaster"])
 async def test_bad_questions_get_an_error(tmp_path: Path, what: str) -> None:
     """The answer is one piece with a sentence, and the next question is answered."""
