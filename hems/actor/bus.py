@@ -60,6 +60,7 @@ class Input(Generic[P]):
             in the order in which the messages came, and are acknowledged in that order.
         in_turn: where False, each is acknowledged when it returns, so that one that waits holds no other up. MQTT asks for
             the order; brokers don't.
+        unread: takes what breaks the contract as it came (topic parameters, the message, reason), where an answer is due.
         as_published: a message that its publisher asked to retain says so also when it comes live (on MQTT 5).
     """
 
@@ -71,6 +72,7 @@ class Input(Generic[P]):
     together: bool = False
     in_turn: bool = True
     as_published: bool = False
+    unread: "Callable[[Mapping[str, str], Delivery, str], Awaitable[None]] | None" = None
 
 
 class Actor(Protocol):

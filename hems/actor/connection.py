@@ -152,6 +152,8 @@ class Connection:
         try:
             payload = entry.topic.payload.from_wire(delivery.payload)
         except MalformedPayload as error:
+            if entry.unread is not None:
+                await entry.unread(parameters, delivery, str(error))
             self._health.error("malformed_messages")
             self._malformed[entry.topic.pattern].failed(topic=delivery.topic, reason=str(error), sample=repr(delivery.payload[:80]))
             if entry.malformed is not None:
