@@ -14,7 +14,7 @@ from tests.support import fake_meters
 from tests.support.broker import free_port
 from tests.support.fake_meters import FakeMeter
 
-ANSWERS = {"calibrate power": "\n\n\nyes\n", "setup": "\n\nnone\n"}
+ANSWERS = {"calibrate power": "\n\n\nyes\n", "setup": "\n\nnone\nno\n"}
 EXPECTED = {
     "detect": (0, "a voltage sensor (zmpt101b)"),
     "setup": (0, "hems.yaml is ready"),

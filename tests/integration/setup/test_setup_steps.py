@@ -78,6 +78,32 @@ def test_the_meter_is_listened_to(table: Table) -> None:
         assert table.values()["sensor"]["meter"]["scale"] == 1.07
 
 
+def test_the_meter_is_listened_to_again(table: Table) -> None:
+    """The inputs that stand in hems.yaml are offered, an input that was turned already is no fault, and only a turned one is turned."""
+    line = fake_meters.always(b"11 -640.0 900.0 -300.0 3.5 4.5 1.5 231.20")
+    with FakeMeter(table.folder / "m", 38_400, line):
+        ports = {"Port of the meter": str(table.folder / "m")}
+        ask_meter(Scripted({**ports, "Which inputs": "1, 2"}), table.file())
+        meter = table.values()["sensor"]["meter"]
+        assert (meter["mains_channels"], meter["invert"]) == ([1, 2], [1])
+        talk = Scripted({})
+        ask_meter(talk, table.file())
+        assert table.values()["sensor"]["meter"] == meter
+        assert "wrong way round" not in talk.text
+        ask_meter(Scripted({"Which inputs": "1, 2, 3"}), table.file())
+    meter = table.values()["sensor"]["meter"]
+    assert (meter["mains_channels"], meter["invert"]) == ([1, 2, 3], [1, 3])
+
+
+def test_a_voltage_sensor_that_is_gone_is_taken_out(table: Table) -> None:
+    """Where the person says so; its scale stays for the day that it comes back."""
+    table.path.write_text(f"{table.path.read_text()}sensor: {{voltage: {{port: /dev/gone, scale: 1.1}}}}\n")
+    ask_meter(Scripted({"Port of": ["none", "none"]}), table.file())
+    assert table.values()["sensor"]["voltage"] == {"port": "/dev/gone", "scale": 1.1}
+    ask_meter(Scripted({"Port of": ["none", "none"], "be taken out": "yes"}), table.file())
+    assert table.values()["sensor"]["voltage"] == {"scale": 1.1}
+
+
 def test_relays_are_named_and_tried(table: Table) -> None:
     """Pins that can't be used are refused; each relay is tried for two seconds, and stands safe before and after."""
     talk = Scripted({"hang on": "simulated", "Name of a relay": ["Big Bulb", "bulb"], "Which state": "off"})
