@@ -18,6 +18,7 @@ from services.notifier.asking import ask as ask_phone
 from services.notifier.settings import NotifierSettings
 from services.recorder.asking import ask as ask_tariff
 from services.sensor.asking import ask as ask_meter
+from services.setup.adafruit import ask as ask_adafruit
 from services.setup.adafruit import is_there
 from services.setup.home import ask as ask_home
 from tests.support import fake_meters
@@ -212,6 +213,26 @@ def test_a_phone_by_ntfy(table: Table) -> None:
     """A topic that can be guessed is refused."""
     ask_phone(Scripted({"By which way": "ntfy", "Topic": ["home", "our-home-8421"]}), table.file())
     assert table.values()["notifier"]["recipients"]["me"] == {"ntfy": "our-home-8421", "quiet_hours": "22:00-07:00"}
+
+
+def test_who_wants_no_messages_gets_none(table: Table) -> None:
+    """An address that stands there is taken out; whoever changes to ntfy gets no text messages any more."""
+    table.path.write_text(f"{table.path.read_text()}notifier: {{recipients: {{me: {{sms: '+447700900123'}}, her: {{ntfy: her-topic}}}}}}\n")
+    ask_phone(Scripted({"By which way": "ntfy", "Topic": "our-home-8421"}), table.file())
+    assert table.values()["notifier"]["recipients"]["me"] == {"ntfy": "our-home-8421", "quiet_hours": "22:00-07:00"}
+    ask_phone(Scripted({"By which way": "none", "Shall that end": "no"}), table.file())
+    assert table.values()["notifier"]["recipients"].keys() == {"me", "her"}
+    ask_phone(Scripted({"By which way": "none"}), table.file())
+    assert table.values()["notifier"]["recipients"].keys() == {"her"}
+
+
+def test_a_home_that_leaves_the_cloud_is_shown_there_no_more(table: Table) -> None:
+    """A no takes username and key out, and nothing else."""
+    (table.folder / "key").write_text("k" * 32)
+    section = f"{{username: me, key_file: '{table.folder / 'key'}', group: house}}"
+    table.path.write_text(f"{table.path.read_text()}bridge_adafruit: {section}\n")
+    ask_adafruit(Scripted({"Shall the home be shown": "no"}), table.file())
+    assert table.values()["bridge_adafruit"] == {"group": "house"}
 
 
 def test_the_bridge_is_called_where_it_is() -> None:
