@@ -42,9 +42,7 @@ def _leave(talk: Conversation, file: ConfigurationFile) -> None:
     for key in ("username", "key_file"):
         file.remove("bridge_adafruit", key)
     file.save()
-    talk.say(
-        "Nothing of the home goes there any more. What is there already stays until you delete it at io.adafruit.com."
-    )
+    talk.say("Nothing of the home goes there any more. What is there already stays until you delete it at io.adafruit.com.")
 
 
 def is_there(command: str = _COMMAND) -> bool:

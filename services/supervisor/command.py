@@ -46,7 +46,7 @@ def up(
     """
     try:
         plan = decide(Wishes(directory, demo, speed, port, page_port, home, config))
-        with only_one(plan.workspace.directory.with_name(f"{plan.workspace.directory.name}.lock")):
+        with only_one(plan.lock):
             _start(plan, watch=sys.stdout.isatty() and (demo if watch is None else watch))
     except (ConfigurationError, BrokerNotFound, BrokerFailed, RecordingUnreadable, Occupied, OSError) as error:
         click.echo(f"hems up: {error}", err=True)

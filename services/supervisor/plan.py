@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hems.actor.configuration import Configuration
 from hems.actor.settings import BrokerSettings, HomeSettings
+from hems.setting_up.places import lock_of
 from services.supervisor.settings import SupervisorSettings
 from services.supervisor.workspace import Workspace, free_port
 
@@ -40,6 +41,12 @@ class Plan:
     own_broker: bool
     demo: bool = False
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def lock(self) -> Path:
+        """What only one `hems up` may hold; the demo's lies beside its folder, which is emptied at each start."""
+        directory = self.workspace.directory
+        return directory.with_name(f"{directory.name}.lock") if self.demo else lock_of(directory)
 
     @property
     def account(self) -> Path:

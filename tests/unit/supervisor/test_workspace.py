@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hems.setting_up.places import is_up
 from services.supervisor.plan import Wishes, decide
 from services.supervisor.workspace import Occupied, Workspace, free_port, only_one
 
@@ -40,6 +41,18 @@ def test_two_may_not_work_in_one_folder(tmp_path: Path) -> None:
         pass
     with only_one(tmp_path / "var.lock"):
         pass
+
+
+def test_a_home_that_runs_is_known_by_its_own_folder(tmp_path: Path) -> None:
+    """Nothing is written beside the folder, where systemd lets a service write nothing; the demo's lock outlives its folder's contents."""
+    plan = decide(Wishes(tmp_path / "var"))
+    assert not is_up(tmp_path / "var")
+    with only_one(plan.lock):
+        assert is_up(tmp_path / "var")
+    assert not is_up(tmp_path / "var")
+    assert [path.name for path in tmp_path.iterdir()] == ["var"]
+    demo = decide(Wishes(tmp_path / "var", demo=True))
+    assert not demo.lock.is_relative_to(demo.workspace.directory)
 
 
 def test_a_taken_port_is_passed_over() -> None:
