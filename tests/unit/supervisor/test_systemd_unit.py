@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from services.supervisor.install_command import install_service
+from services.supervisor.install_command import closed_to_others, install_service
 from services.supervisor.systemd_unit import Installation
 
 TOOL = shutil.which("systemd-analyze")
@@ -66,3 +66,18 @@ def test_the_command_writes_the_unit_with_what_is_there(tmp_path: Path) -> None:
     refused = CliRunner().invoke(install_service, [*places[:-1], str(tmp_path / "missing")])
     assert refused.exit_code == 1
     assert "run this with sudo" in refused.output
+
+
+def test_a_program_that_the_services_user_can_not_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home folder that only its owner may enter, as Debian makes them: the unit would fail with status 203."""
+    home = tmp_path / "pi"
+    (home / "hems/.venv/bin").mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr("sys.prefix", str(home / "hems/.venv"))
+    home.chmod(0o700)
+    seen = [folder for folder in home.parents if not folder.stat().st_mode & 0o1]
+    assert closed_to_others([home / "hems/.venv"]) == (seen[-1] if seen else home)
+    done = CliRunner().invoke(install_service, ["--directory", str(tmp_path)])
+    assert done.exit_code == 0
+    assert "who may not enter" in done.output
+    assert closed_to_others([Path("/bin/sh")]) is None
