@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 import hems
+from hems.actor.account import ACCOUNT, client_of
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.settings import BrokerSettings, HomeSettings, StorageSettings
 from hems.setting_up.checkup import Check, HomeSeen, Overheard
@@ -20,7 +21,7 @@ from hems.setting_up.findings import Finding, left_out, look, well
 from hems.setting_up.places import configuration_path, is_up, load
 from services.doctor.bundle import censor_of, collected, write_bundle
 from services.doctor.domain.judging import troubled
-from services.doctor.listening import NotLetIn, Unreachable, account_of, overhear
+from services.doctor.listening import NotLetIn, Unreachable, overhear
 from services.doctor.machine import machine_findings
 
 _LISTEN_S = 12.0
@@ -76,10 +77,10 @@ def _directory(configuration: Configuration) -> Path:
 
 async def _bus(configuration: Configuration, directory: Path, listen_s: float) -> tuple[Overheard | None, list[Finding]]:
     try:
-        home, settings = configuration.section(HomeSettings).id, configuration.section(BrokerSettings)
+        home, settings = configuration.section(HomeSettings), configuration.section(BrokerSettings)
     except ConfigurationError:
         return None, [left_out("broker", "the configuration has to be mended first")]
-    broker, root = account_of(settings, home, directory)
+    broker, root = client_of(home, settings, directory / ACCOUNT)
     where = f"{broker.host}:{broker.port}"
     try:
         overheard = await overhear(broker, root, listen_s)
@@ -88,9 +89,7 @@ async def _bus(configuration: Configuration, directory: Path, listen_s: float) -
             return None, [left_out("broker", f"hems does not run here, and nobody answers at {where}; start it with `hems up`")]
         return None, [look("broker", f"nobody answers at {where} ({error})", "look into the log of `hems up` for the broker")]
     except NotLetIn as error:
-        return None, [
-            look("broker", f"it refuses the account {broker.username} ({error})", f"see {directory / 'mqtt.env'} for the account")
-        ]
+        return None, [look("broker", f"it refuses the account {broker.username} ({error})", f"see {directory / ACCOUNT} for the account")]
     return overheard, [well("broker", f"{where} answers"), *_services(configuration, overheard)]
 
 

@@ -27,7 +27,7 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright
 @click.option("--home", help="The home's id, in every topic.")
 @click.option("--watch/--no-watch", default=None, help="Show the home in the terminal.  [default: only for the demo]")
 @click.option(
-    "--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("var"), show_default=True, help="Where state is kept."
+    "--directory", type=click.Path(file_okay=False, path_type=Path), help="Where state is kept.  [default: storage.directory, var]"
 )
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The configuration.  [default: hems.yaml, if there is one]")
 def up(
@@ -37,7 +37,7 @@ def up(
     page_port: int | None,
     home: str | None,
     watch: bool | None,
-    directory: Path,
+    directory: Path | None,
     config: Path | None,
 ) -> None:
     """Start the broker and all services, and keep them up until Ctrl-C.

@@ -55,6 +55,14 @@ def test_a_home_that_runs_is_known_by_its_own_folder(tmp_path: Path) -> None:
     assert not demo.lock.is_relative_to(demo.workspace.directory)
 
 
+def test_state_is_kept_where_the_configuration_says(tmp_path: Path) -> None:
+    """`storage.directory` holds for `hems up` as for all other commands; the command line goes over it."""
+    file = tmp_path / "hems.yaml"
+    file.write_text(f"storage: {{directory: {tmp_path / 'disk'}}}\n")
+    assert decide(Wishes(configuration=file)).workspace.directory == tmp_path / "disk"
+    assert decide(Wishes(tmp_path / "var", configuration=file)).workspace.directory == tmp_path / "var"
+
+
 def test_a_taken_port_is_passed_over() -> None:
     """The demo takes the next free port."""
     with socket.socket() as taken:
