@@ -5,9 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from hems.setting_up.places import is_up
 from services.supervisor.plan import Wishes, decide
+from services.supervisor.settings import SupervisorSettings
 from services.supervisor.workspace import Occupied, Workspace, free_port, only_one
 
 
@@ -61,6 +63,13 @@ def test_state_is_kept_where_the_configuration_says(tmp_path: Path) -> None:
     file.write_text(f"storage: {{directory: {tmp_path / 'disk'}}}\n")
     assert decide(Wishes(configuration=file)).workspace.directory == tmp_path / "disk"
     assert decide(Wishes(tmp_path / "var", configuration=file)).workspace.directory == tmp_path / "var"
+
+
+def test_a_service_that_does_not_exist_is_a_mistake() -> None:
+    """A misspelt name would be started again and again; one that stands twice would end its own double's session."""
+    with pytest.raises(ValidationError, match="'senser' is no service; there are sensor"):
+        SupervisorSettings.read({"services": ["senser"]}, {})
+    assert SupervisorSettings.read({"services": ["sensor", "recorder", "sensor"]}, {}).services == ("sensor", "recorder")
 
 
 def test_a_taken_port_is_passed_over() -> None:
