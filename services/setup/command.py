@@ -14,7 +14,7 @@ from hems.setting_up.configuration_file import ConfigurationFile
 from hems.setting_up.conversation import Conversation, Left, Terminal
 from hems.setting_up.places import configuration_path, is_up, load
 from hems.setting_up.step import Ask
-from services.setup.page import PageConversation
+from services.setup.page import PageConversation, PortTaken
 
 STEPS = {
     "home": ("services.setup.home", "its name, time and money"),
@@ -50,6 +50,8 @@ def setup(parts: Sequence[str], config: Path | None, page_port: int, *, page: bo
         else:
             click.echo("An empty answer takes what stands in brackets; Ctrl-C leaves.")
             _converse(Terminal(), path, parts or list(STEPS))
+    except PortTaken as error:
+        raise click.ClickException(f"{error}; choose another with --page-port") from None
     except (Left, KeyboardInterrupt):
         click.echo("\nLeft. What was written stays; `hems setup` may be run again at any time.")
         sys.exit(1)
