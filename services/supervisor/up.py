@@ -12,12 +12,11 @@ from hems.actor.clock import WallClock
 from hems.actor.health import Health
 from hems.actor.vital_signs import VitalSigns
 from services.supervisor.demo_past import recall
+from services.supervisor.domain import demo_lead_s
 from services.supervisor.mosquitto import BrokerFailed, Mosquitto
 from services.supervisor.plan import Plan
 from services.supervisor.processes import Say, keep_running, python, run_attached, run_once
 
-_LEAD_S = 4.0
-"""The demo's recording begins when the services have started."""
 _BROKER_DELAY_S = 0.5
 
 
@@ -68,11 +67,13 @@ async def _keep_broker(plan: Plan, broker: Mosquitto, say: Say) -> None:
 
 async def _clock(plan: Plan, say: Say) -> dict[str, str]:
     lines: list[str] = []
+    began_s = time.monotonic()
     status = await run_once("replay", python("services.replay", "--print-start"), plan.of("sensor"), lambda _, line: lines.append(line))
     if status or not lines:
         raise RecordingUnreadable(f"the recording can't be read: {' '.join(lines[-1:])}")
     say("up", f"the recording starts at {lines[-1]}")
-    return {"HEMS_CLOCK__EPOCH": lines[-1], "HEMS_CLOCK__ANCHOR_S": str(time.monotonic() + _LEAD_S)}
+    now_s = time.monotonic()
+    return {"HEMS_CLOCK__EPOCH": lines[-1], "HEMS_CLOCK__ANCHOR_S": str(now_s + demo_lead_s(now_s - began_s))}
 
 
 def _work(plan: Plan, clock: Mapping[str, str], say: Say) -> Iterator[Coroutine[Any, Any, None]]:
