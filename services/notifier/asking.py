@@ -35,8 +35,9 @@ def ask(talk: Conversation, file: ConfigurationFile) -> None:
     file.set("notifier", "recipients", "me", to={**kept, way: address, "quiet_hours": quiet})
     file.save(NotifierSettings)
     talk.say(f"Written into {file.path}.")
-    if way == "sms" and talk.confirm(f"Send a test message to {address} now?"):
-        _, said = run_hems("notify", "--test", address, "--no-wait", configuration=file.path)
+    if talk.confirm(f"Send a test message to {address} now?"):
+        how = ("--test", address, "--no-wait") if way == "sms" else ("--ntfy", address)
+        _, said = run_hems("notify", *how, configuration=file.path)
         talk.say(said)
 
 

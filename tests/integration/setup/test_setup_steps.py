@@ -22,6 +22,7 @@ from services.setup.adafruit import ask as ask_adafruit
 from services.setup.adafruit import is_there
 from services.setup.home import ask as ask_home
 from tests.support import fake_meters
+from tests.support.broker import free_port
 from tests.support.conversation import Scripted
 from tests.support.fake_meters import FakeMeter
 from tests.support.twilio_server import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER, running_twilio
@@ -210,15 +211,20 @@ def test_the_tariff(table: Table, answers: dict[str, str | list[str]], tariff: d
 
 
 def test_a_phone_by_ntfy(table: Table) -> None:
-    """A topic that can be guessed is refused."""
-    ask_phone(Scripted({"By which way": "ntfy", "Topic": ["home", "our-home-8421"]}), table.file())
+    """A topic that can be guessed is refused; a server that is away is told, and what was written stays."""
+    server = f"http://127.0.0.1:{free_port()}"
+    table.path.write_text(f"{table.path.read_text()}notifier: {{ntfy: {{base_url: '{server}'}}}}\n")
+    talk = Scripted({"By which way": "ntfy", "Topic": ["home", "our-home-8421"]})
+    ask_phone(talk, table.file())
+    assert "our-home-8421: " in talk.said[-1]
+    assert "Try again later." in talk.said[-1]
     assert table.values()["notifier"]["recipients"]["me"] == {"ntfy": "our-home-8421", "quiet_hours": "22:00-07:00"}
 
 
 def test_who_wants_no_messages_gets_none(table: Table) -> None:
     """An address that stands there is taken out; whoever changes to ntfy gets no text messages any more."""
     table.path.write_text(f"{table.path.read_text()}notifier: {{recipients: {{me: {{sms: '+447700900123'}}, her: {{ntfy: her-topic}}}}}}\n")
-    ask_phone(Scripted({"By which way": "ntfy", "Topic": "our-home-8421"}), table.file())
+    ask_phone(Scripted({"By which way": "ntfy", "Topic": "our-home-8421", "Send a test": "no"}), table.file())
     assert table.values()["notifier"]["recipients"]["me"] == {"ntfy": "our-home-8421", "quiet_hours": "22:00-07:00"}
     ask_phone(Scripted({"By which way": "none", "Shall that end": "no"}), table.file())
     assert table.values()["notifier"]["recipients"].keys() == {"me", "her"}
