@@ -38,7 +38,10 @@ def _ask_part(talk: Conversation, file: ConfigurationFile, part: str, default: s
         if proposal is not None:
             talk.say(f"That is not {what}.")
         default = _NONE
-    if part == "voltage" and (known := file.get("sensor", "voltage", "port")):
+    known = file.get("sensor", part, "port")
+    if part == "meter" and not known:
+        talk.say("No meter is set yet: run `hems setup meter` when it is plugged in.")
+    if part == "voltage" and known:
         _take_out(talk, file, known)
 
 

@@ -98,9 +98,11 @@ def test_the_meter_is_listened_to_again(table: Table) -> None:
 
 
 def test_a_voltage_sensor_that_is_gone_is_taken_out(table: Table) -> None:
-    """Where the person says so; its scale stays for the day that it comes back."""
+    """Where the person says so; its scale stays for the day that it comes back. A home without a meter is told what is missing."""
     table.path.write_text(f"{table.path.read_text()}sensor: {{voltage: {{port: /dev/gone, scale: 1.1}}}}\n")
-    ask_meter(Scripted({"Port of": ["none", "none"]}), table.file())
+    talk = Scripted({"Port of": ["none", "none"]})
+    ask_meter(talk, table.file())
+    assert "No meter is set yet" in talk.text
     assert table.values()["sensor"]["voltage"] == {"port": "/dev/gone", "scale": 1.1}
     ask_meter(Scripted({"Port of": ["none", "none"], "be taken out": "yes"}), table.file())
     assert table.values()["sensor"]["voltage"] == {"scale": 1.1}
