@@ -1,6 +1,7 @@
 """`hems up`."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TextIO
 import click
 
 from hems.actor.configuration import ConfigurationError
+from services.supervisor.log_file import LogFile
 from services.supervisor.mosquitto import BrokerFailed, BrokerNotFound
 from services.supervisor.plan import Plan, Wishes, decide
 from services.supervisor.processes import Say
@@ -75,23 +77,36 @@ def _introduce(plan: Plan) -> None:
 
 @contextmanager
 def _speaker(plan: Plan, *, watch: bool) -> Generator[Say]:
-    if not watch:
-        yield _line_writer(sys.stdout, colour=sys.stdout.isatty())
-        return
-    log = plan.workspace.directory / "hems.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    click.echo(f"The services' logs go to {log}.")
-    with log.open("a", encoding="utf-8") as file:
-        yield _line_writer(file, colour=False)
+    """Lines go into the home's log, and to the terminal where nothing else is drawn there."""
+    log = LogFile(plan.workspace.directory / "hems.log")
+    if watch:
+        click.echo(f"The services' logs go to {plan.workspace.directory / 'hems.log'}.")
+    terminal = None if watch else line_writer(sys.stdout, colour=sys.stdout.isatty())
+
+    def say(name: str, line: str) -> None:
+        log.write(f"{name:<14}| {line}")
+        if terminal:
+            terminal(name, line)
+
+    try:
+        yield say
+    finally:
+        log.close()
 
 
-def _line_writer(file: TextIO, *, colour: bool) -> Say:
+def line_writer(file: TextIO, *, colour: bool) -> Say:
+    """Writes lines with their names; a reader that has gone, or a full disk, must not end what is written about."""
     colours: dict[str, str] = {}
 
     def say(name: str, line: str) -> None:
         chosen = colours.setdefault(name, _COLOURS[len(colours) % len(_COLOURS)])
         prefix = click.style(f"{name:<14}|", fg=chosen) if colour else f"{name:<14}|"
-        file.write(f"{prefix} {line}\n")
-        file.flush()
+        try:
+            file.write(f"{prefix} {line}\n")
+            file.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())  # else Python tries once more at its end, and fails
+        except OSError:
+            return
 
     return say
