@@ -1,7 +1,9 @@
 """`hems install-service`: systemd's own tool reads the unit, and judges how little it may do."""
 
+import ctypes.util
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,35 @@ def test_systemd_calls_it_well_confined(tmp_path: Path) -> None:
     """Its exposure, from 0 to 10, is at most 2.5: "OK" in systemd's own words; a unit with no limits has 9.6."""
     done = _analyze("security", "--offline=true", "--threshold=25", "--no-pager", str(_written(tmp_path, Installation(Path("/bin/true")))))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("seccomp"), reason="this computer has no libseccomp")
+def test_what_the_filter_refuses_ends_no_service() -> None:
+    """Under the unit's own filter the networks can be loaded: what systemd refuses is answered by an error, not by the end."""
+    unit = Installation(Path("/bin/true")).unit()
+    assert "SystemCallFilter=~@privileged @resources\n" in unit
+    assert "SystemCallErrorNumber=EPERM\n" in unit
+    done = subprocess.run([sys.executable, "-c", _UNDER_A_FILTER], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "90000.0\n"), done.stderr
+
+
+_UNDER_A_FILTER = """
+import ctypes, ctypes.util, errno
+seccomp = ctypes.CDLL(ctypes.util.find_library("seccomp"))
+seccomp.seccomp_init.restype = ctypes.c_void_p
+allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
+filter = ctypes.c_void_p(seccomp.seccomp_init(ctypes.c_uint32(allow)))
+for name in (b"mbind", b"set_mempolicy", b"sched_setaffinity", b"sched_setscheduler", b"setpriority", b"chown", b"fchown"):
+    assert seccomp.seccomp_rule_add(filter, ctypes.c_uint32(refuse), seccomp.seccomp_syscall_resolve_name(name), 0) == 0
+assert seccomp.seccomp_load(filter) == 0
+from services.disaggregator.onnx_model import load_all
+from services.disaggregator.settings import DisaggregatorSettings
+import numpy
+networks, refused = load_all(DisaggregatorSettings().models)
+assert networks and not refused
+square = numpy.ones((300, 300))
+print(float((square @ square).sum() / 300))
+"""
 
 
 def test_secrets_are_credentials_and_groups_are_those_that_exist() -> None:
