@@ -51,6 +51,9 @@ def install_service(config: Path, secrets: Path, directory: Path, show: bool) ->
             err=True,
         )
         return
+    if config.is_file() and (closed_to_others((config.absolute(),)) or not config.stat().st_mode & stat.S_IROTH):
+        click.echo(f"Look here: that user may not read {config}: `sudo chmod o+r {config}`, and run this again.", err=True)
+        return
     if directory == Path("/etc/systemd/system") and Path("/run/systemd/system").exists() and os.geteuid() == 0:
         for command in (["daemon-reload"], ["enable", "--now", _NAME]):
             subprocess.run(["systemctl", *command], check=True)  # noqa: S607  it is where the system says

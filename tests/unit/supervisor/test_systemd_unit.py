@@ -112,3 +112,18 @@ def test_a_program_that_the_services_user_can_not_reach_is_told(tmp_path: Path, 
     assert done.exit_code == 0
     assert "who may not enter" in done.output
     assert closed_to_others([Path("/bin/sh")]) is None
+
+
+def test_a_configuration_that_the_services_user_can_not_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sudo hems setup` writes it for root alone."""
+
+    def reachable(_: object) -> None:
+        return None
+
+    monkeypatch.setattr("services.supervisor.install_command.closed_to_others", reachable)
+    file = tmp_path / "hems.yaml"
+    file.write_text("")
+    for mode, told in ((0o600, True), (0o644, False)):
+        file.chmod(mode)
+        done = CliRunner().invoke(install_service, ["--directory", str(tmp_path), "--config", str(file)])
+        assert ("chmod o+r" in done.output) is told
