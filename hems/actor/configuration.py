@@ -15,6 +15,9 @@ from hems.actor.settings import Section, UnusableFile, UnusableVariable
 S = TypeVar("S", bound=Section)
 _DEFAULT_FILE = Path("hems.yaml")
 _ENVIRONMENT = "environment"
+_BELOW = "has keys of its own: they go below it, indented"
+_MESSAGES = {"extra_forbidden": "no such key", "model_type": _BELOW, "model_attributes_type": _BELOW, "dict_type": _BELOW}
+"""What people read instead of pydantic's words for programmers."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Configuration:
 
     def _mistake(self, section: str, problem: Any, variables: Mapping[str, str]) -> Mistake:
         key = (section, *map(str, problem["loc"]))
-        message = "no such key" if problem["type"] == "extra_forbidden" else str(problem["msg"]).removeprefix("Value error, ")
+        message = _MESSAGES.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
         variable = _variable(key, variables)
         if variable is not None:
             return Mistake(_ENVIRONMENT, None, variable, message)
@@ -117,6 +120,13 @@ def _parsed(path: Path) -> Configuration:
         raise ConfigurationError([Mistake(str(path), line, "file", f"is not YAML: {error.problem}")]) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: something like a date that is none
         raise ConfigurationError([Mistake(str(path), None, "file", f"is not YAML: {error}")]) from None
+    try:
+        return _configuration(path, node, values)
+    except RecursionError:  # an anchor within itself
+        raise ConfigurationError([Mistake(str(path), None, "file", "is nested too deeply")]) from None
+
+
+def _configuration(path: Path, node: Any, values: Any) -> Configuration:
     if twice := [Mistake(str(path), line, ".".join(key), message) for key, line, message in _repeated(node)]:
         raise ConfigurationError(twice)
     lines = _lines(node)

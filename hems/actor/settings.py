@@ -127,7 +127,7 @@ def _with_secrets(kind: type[BaseModel], values: Mapping[str, Any], key: tuple[s
         if name != secret and name not in kind.model_fields and _is_secret(kind, secret) and isinstance(value, str):
             found[secret] = _secret(value, (*key, name))
         else:
-            found[name] = _inner(kind, name, value, (*key, str(name)))
+            found[str(name)] = _inner(kind, name, value, (*key, str(name)))
     return found
 
 
