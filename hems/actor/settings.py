@@ -19,7 +19,7 @@ from hems.contracts.payload import Identifier
 def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: longer than a file's name may be, or a folder's
         raise ValueError(f"{name!r} is not a time zone; one is 'Europe/London'") from None
     return name
 
