@@ -22,7 +22,7 @@ _WAYS = {
 def ask(talk: Conversation, file: ConfigurationFile) -> None:
     """Ask for the way and the account; the token goes into a file of its own."""
     talk.say("\nMessages to your phone: few, each worth reading (docs/notifications.md).")
-    known: Mapping[str, Any] = file.get("notifier", "recipients", "me") or {}
+    known = file.part("notifier", "recipients", "me")
     way = talk.choose("By which way?", _WAYS, next((name for name in ("sms", "ntfy") if name in known), "none"))
     if way == "none":
         if known:
@@ -60,7 +60,7 @@ def _ask_sms(talk: Conversation, file: ConfigurationFile, known: Mapping[str, An
         write_private(token_file, token)
         talk.say(f"The token is in {token_file}, which only you can read.")
     values = {"account_sid": sid, "from_number": sender, "auth_token_file": str(token_file)}
-    file.set("notifier", "twilio", to={**(file.get("notifier", "twilio") or {}), **values})
+    file.set("notifier", "twilio", to={**file.part("notifier", "twilio"), **values})
     return number
 
 

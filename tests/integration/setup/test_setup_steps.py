@@ -234,6 +234,15 @@ def test_who_wants_no_messages_gets_none(table: Table) -> None:
     assert table.values()["notifier"]["recipients"].keys() == {"her"}
 
 
+def test_what_stands_wrongly_in_the_file_is_written_over(table: Table) -> None:
+    """A line where a part belongs is a mistake that setting up mends, and no crash."""
+    table.path.write_text(f"{table.path.read_text()}notifier: {{recipients: {{me: 7}}}}\nactuator: {{relays: {{bulb: 5}}}}\n")
+    ask_phone(Scripted({"By which way": "ntfy", "Topic": "our-home-8421", "Send a test": "no"}), table.file())
+    ask_relays(Scripted({"Name of a relay": "bulb", "Try": "no"}), table.file())
+    assert table.values()["notifier"]["recipients"]["me"]["ntfy"] == "our-home-8421"
+    assert table.values()["actuator"]["relays"]["bulb"]["safe"] == "off"
+
+
 def test_a_home_that_leaves_the_cloud_is_shown_there_no_more(table: Table) -> None:
     """A no takes username and key out, and nothing else."""
     (table.folder / "key").write_text("k" * 32)
