@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from pathlib import Path
 
 _MOST_BYTES = 1_000_000
@@ -37,7 +38,9 @@ class LogFile:
 
     def _opened(self) -> io.FileIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("ab", buffering=0)  # nothing waits in memory that a full disk would refuse for ever
+        # Its owner's alone, since it tells of a home; and nothing waits in memory that a full disk would refuse for ever.
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = io.FileIO(descriptor, "ab")
         return self._file
 
     def _turn(self, file: io.FileIO) -> None:

@@ -15,6 +15,7 @@ def test_the_log_keeps_the_newest_lines_in_bounds(tmp_path: Path) -> None:
         log.write(f"line {number}")
     log.close()
     assert sorted(file.name for file in path.parent.iterdir()) == ["hems.log", "hems.log.1"]
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in path.parent.iterdir())
     assert all(file.stat().st_size <= 1_010 for file in path.parent.iterdir())
     log.write("line 500")
     log.close()
