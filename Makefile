@@ -82,7 +82,7 @@ train: ## Train the appliance model (TensorFlow, in .cache/training); DATA=folde
 	@test -n "$(DATA)" || { echo "make: say where the recorded homes are, such as \`make train DATA=~/homes\`"; exit 2; }
 	@exec .cache/training/bin/python -m services.disaggregator.training $(DATA) $(ARGS)
 
-bench: ## Measure latency, rates, memory and start; the figures of the README
+bench: ## Measure latency, rates, memory and start, beside plain paho
 	$(PREPARE) dev
 	@exec $(ENV)/python -m bench $(ARGS)
 

@@ -7,7 +7,7 @@ from typing import Any
 from hems.actor.configuration import ConfigurationError
 from hems.actor.settings import HomeSettings
 from hems.contracts.relays import Level
-from hems.setting_up.configuration_file import ConfigurationFile
+from hems.setting_up.configuration_file import ConfigurationFile, as_part
 from hems.setting_up.conversation import Conversation
 from hems.setting_up.places import home_folder, load
 from services.actuator.domain.pins import boot_warning, refused_pin
@@ -52,14 +52,14 @@ def _ask_board(talk: Conversation, file: ConfigurationFile) -> str:
 
 
 def _ask_relay(talk: Conversation, file: ConfigurationFile, board: str, name: str) -> None:
-    before: Mapping[str, Any] = file.get("actuator", "relays", name) or {}
+    before = file.part("actuator", "relays", name)
     place = _ask_place(talk, file, board, name, before)
     compressor = talk.confirm("Does it feed a fridge, a freezer or a heat pump?", default=bool(before.get("min_off_s")))
     safe = talk.choose(
         "Which state is safe, also for days?", {"off": "a heater, a lamp", "on": "a fridge, a freezer"}, _word(before, compressor)
     )
     _warn(talk, place, safe)
-    page = talk.confirm("May the page switch it?", default="dashboard" in before.get("allow", ["dashboard"]))
+    page = talk.confirm("May the page switch it?", default="dashboard" in before.get("allow", () if before else ("dashboard",)))
     # What somebody has set is kept: a limit of ten minutes must not become one of twelve hours because the pin is another.
     changed = (() if _word(before, compressor) == safe else _OF_SAFE) + (() if compressor else ("min_off_s",))
     kept = {key: value for key, value in before.items() if key not in changed}
@@ -81,8 +81,7 @@ def _ask_place(talk: Conversation, file: ConfigurationFile, board: str, name: st
         return {"device": talk.ask("The switch's own topic (Tasmota, Configure MQTT, Topic)", before.get("device") or name)}
     if board == "simulated":
         return {}
-    relays: Mapping[str, Any] = file.get("actuator", "relays") or {}
-    taken = {relay.get("pin"): other for other, relay in relays.items() if other != name}
+    taken = {as_part(relay).get("pin"): other for other, relay in file.part("actuator", "relays").items() if other != name}
     talk.say("With the load on a normally closed contact, the level is the other one than the board's.")
     pin = talk.ask("Pin, by its BCM number; 22, 23, 24 are free on every Pi", str(before.get("pin") or ""), lambda text: _pin(text, taken))
     levels = {"high": "most boards with a transistor", "low": "most opto-coupled boards"}
