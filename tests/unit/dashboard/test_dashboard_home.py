@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from hems.contracts.alerts import Alert, NotifyMessage
 from hems.contracts.appliances import ApplianceEvent, ApplianceState, EventKind
 from hems.contracts.demand import DemandState, ShedRelay
@@ -149,6 +151,20 @@ def test_names_on_bands_do_not_cover_each_other() -> None:
     shown = bands(runs.within(after(-60), after(3_600)), {}, after(0), after(3_600))
     assert [band.lane for band in shown] == [0, 1, 2, 3, None, None]
     assert all(band.running for band in shown)
+
+
+@pytest.mark.parametrize("width_px", [300, 700, 1_300])
+def test_names_fit_the_picture_that_they_are_on(width_px: float) -> None:
+    """On a phone as on a wall no two names of a busy day cover each other, and the fridge is not named at each of its runs."""
+    runs = Runs()
+    for number in range(40):
+        at_s = number * 2_000
+        runs.see_event("fridge", event("finished", at_s + 900, duration_s=900))
+        runs.see_event("kettle", event("finished", at_s + 1_000, duration_s=120))
+    shown = [band for band in bands(runs.within(after(0), after(80_000)), {}, after(0), after(80_000), width_px) if band.lane is not None]
+    taken = [(band.lane, (band.start - after(0)).total_seconds() / 80_000 * (width_px - 70)) for band in shown if not band.name_before]
+    assert all(abs(one - other) > 6 * 7 for lane, one in taken for beside, other in taken if lane == beside and one != other)
+    assert 2 <= sum(band.appliance == "fridge" for band in shown) <= width_px / 100
 
 
 def test_a_name_at_the_edge_stands_before_its_band() -> None:
