@@ -122,6 +122,7 @@ class NowPage:
             parts = self._tiles[tile.key]
             put(parts["value"], tile.value)
             put(parts["note"], tile.note)
+            put(parts["detail"], tile.detail)
             note(parts["note"], data_better=None if tile.better is None else str(tile.better).lower())
             if tile.part is not None:
                 note(parts["part"], style=f"inline-size: {min(tile.part, 1) * 100:.1f}%", data_over=str(tile.part > 1).lower())
@@ -130,7 +131,8 @@ class NowPage:
     def _draw_tile(self, tile: Tile) -> dict[str, TextElement]:
         with tag("div", classes="tile"):
             tag("h3", tile.label, "eyebrow")
-            parts = {"value": tag("p", tile.value, "tile-value"), "note": tag("p", tile.note, "tile-note")}
+            texts = (("value", tile.value), ("note", tile.note), ("detail", tile.detail))
+            parts = {name: tag("p", said, f"tile-{name}") for name, said in texts}
             if tile.part is not None:
                 meter = tag("div", classes="meter", role="meter", aria_label=tile.part_label, aria_valuemin="0", aria_valuemax="100")
                 with meter:

@@ -256,16 +256,21 @@ def test_before_the_first_reading_the_page_says_that_it_waits() -> None:
 
 
 def test_figures_stand_against_yesterday_and_the_budget() -> None:
-    """Less than yesterday is better, energy against energy; a third of the budget on the sixth of the month is not."""
-    home = Home(connected=True, today=Today(yesterday_kwh=4, yesterday_cost=0.4, cost=0.5, carbon_kg=0.7))
+    """Less than yesterday is better, energy against energy; a third of the budget on the sixth of the month is not.
+
+    What the price is says nothing of how today compares, so it stands apart.
+    """
+    home = Home(connected=True, today=Today(yesterday_kwh=4, yesterday_cost=0.4, cost=0.5, carbon_kg=0.7, yesterday_carbon_kg=1))
     home.energy = Energy(as_of=NOW, total_kwh=10, today_kwh=3, month_kwh=9, today_cost=1.1, month_cost=45, currency="GBP", rate=0.27)
     home.carbon = Series(as_of=NOW, unit="gCO2/kWh", values=(SeriesValue(start=after(-60), end=after(60), value=182.4),))
     prices = (SeriesValue(start=after(-60), end=after(3_600), value=0.27), SeriesValue(start=after(3_600), end=after(7_200), value=0.09))
     home.price = Series(as_of=NOW, unit="GBP/kWh", values=prices)
     tiles = {tile.key: tile for tile in read(home).tiles}
     assert (tiles["today"].value, tiles["today"].note, tiles["today"].better) == ("3.00 kWh", "25 % less than yesterday by now", True)
-    assert tiles["cost"].note == "£0.27 per kWh now · cheaper from 08:30 · 25 % more than yesterday by now"
-    assert (tiles["carbon"].value, tiles["carbon"].note) == ("0.70 kg", "182 g per kWh now")
+    assert (tiles["cost"].note, tiles["cost"].better) == ("25 % more than yesterday by now", False)
+    assert tiles["cost"].detail == "£0.27 per kWh now · cheaper from 08:30 · standing charge included"
+    assert (tiles["carbon"].value, tiles["carbon"].detail) == ("0.70 kg", "182 g per kWh now")
+    assert (tiles["carbon"].note, tiles["carbon"].better) == ("30 % less than yesterday by now", True)
     assert (tiles["month"].part, tiles["month"].better, tiles["month"].note) == (0.5, False, "of £90.00 · ahead of the month")
 
 
