@@ -21,6 +21,8 @@ WIDTHS = (390, 820, 1_400)
 _WIDEST = max(WIDTHS)
 PICTURES = Path(__file__).parents[2] / ".cache" / "screenshots"
 
+CUT_OFF = "[...document.querySelectorAll('.table-frame, .heat-frame')].some((frame) => frame.scrollWidth > frame.clientWidth + 1)"
+
 LIBRARYS_OWN: dict[str, str] = {}
 """Rules of axe that the component library breaks in markup of its own, each with the reason. There are none now."""
 
@@ -82,6 +84,7 @@ def test_history_is_read_zoomed_and_taken_away(look: Opener, tmp_path: Path) -> 
         page.get_by_role("button", name=period, exact=True).click()
         settled(page)
         expect(page.locator(".heat td").nth(30)).to_be_attached()
+        assert not page.evaluate(CUT_OFF), period
     page.get_by_role("button", name="Cost", exact=True).click()
     page.get_by_role("button", name="Earlier").click()
     expect(page.locator(".status-line")).to_have_text(re.compile("Nothing was recorded"))
@@ -107,6 +110,7 @@ def test_every_page_fits_and_is_accessible(look: Opener, width: int, scheme: str
         settled(page)
         page.screenshot(path=PICTURES / f"page-{path.strip('/') or 'now'}-{width}-{scheme}.png")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} sticks out at {width} px"
+        assert not page.evaluate(CUT_OFF), f"a part of {path} has to be scrolled sideways at {width} px"
         if scheme == "dark" and width != _WIDEST:
             continue  # the colours are judged at one size
         page.evaluate(axe)
