@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from textwrap import shorten
-from typing import Literal
+from typing import Literal, get_args
 
-from hems.contracts.relays import RelayState
+from hems.contracts.relays import RelayState, Source
 from services.dashboard.domain.colours import colour
 from services.dashboard.domain.figures import Figures, change, duration, percent
 from services.dashboard.domain.home import Home
@@ -15,7 +15,9 @@ from services.dashboard.domain.switching import Asked, Switching
 from services.dashboard.domain.texts import Texts
 
 _ALERTS_SHOWN = 5
+_SOURCES = get_args(Source)
 _SMALL_CHANGE = 0.03
+_LEAST_SAVED_KWH = 0.005
 _STANDING_CHARGE = 0.02
 """The least difference, in the home's currency, that is one and no rounding."""
 _LONGEST_REASON = 140
@@ -274,7 +276,7 @@ class Reader:
         parts = [demand.reason or ""]
         if demand.until is not None and demand.level != "normal":
             parts.append(text("until", time=self.figures.time(demand.until, now)))
-        if demand.saved_kwh:
+        if demand.saved_kwh is not None and demand.saved_kwh >= _LEAST_SAVED_KWH:
             parts.append(text("saved", energy=self.figures.energy(demand.saved_kwh)))
         shed = tuple(
             ShedRow(
@@ -302,8 +304,7 @@ class Reader:
 
 def source_name(texts: Texts, source: str) -> str:
     """Who asked, in words."""
-    known = ("dashboard", "load_manager", "local", "sms", "adafruit", "webhook")
-    return texts(f"source_{source}") if source in known else texts.name(source)
+    return texts(f"source_{source}") if source in _SOURCES else texts.name(source)
 
 
 def month_passed(local: datetime) -> float:

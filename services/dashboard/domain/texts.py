@@ -86,6 +86,7 @@ ENGLISH: Mapping[str, str] = {
     "source_sms": "a text message",
     "source_adafruit": "Adafruit IO",
     "source_webhook": "a webhook",
+    "source_fleet": "the fleet",
     "demand": "Demand",
     "level_normal": "Normal",
     "level_moderate": "Use a little less",
@@ -203,6 +204,7 @@ ENGLISH: Mapping[str, str] = {
     "name_fridge_freezer": "Fridge freezer",
     "name_unknown_heater": "Unknown heater",
     "name_tv": "TV",
+    "name_bridge_adafruit": "Adafruit IO bridge",
 }  # fmt: skip
 
 _CATALOGUES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}

@@ -1,6 +1,7 @@
 """The home as messages tell it: the line, runs, bands, switches, and the page's words."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +12,7 @@ from hems.contracts.demand import DemandState, ShedRelay
 from hems.contracts.energy import Energy, Series, SeriesValue
 from hems.contracts.health import ServiceHealth, ServiceStatus
 from hems.contracts.mains import Mains
-from hems.contracts.relays import RelayResult, RelayState
+from hems.contracts.relays import RelayResult, RelayState, Source
 from services.dashboard.domain.bands import bands
 from services.dashboard.domain.figures import Figures
 from services.dashboard.domain.home import Home, Today
@@ -19,7 +20,7 @@ from services.dashboard.domain.house import house
 from services.dashboard.domain.now import Now, Reader
 from services.dashboard.domain.runs import Runs, events_of, finished_runs, habit
 from services.dashboard.domain.switching import PATIENCE_S, Switching
-from services.dashboard.domain.texts import Texts
+from services.dashboard.domain.texts import ENGLISH, Texts
 from services.dashboard.domain.trace import POINTS, Trace
 
 NOW = datetime(2025, 1, 6, 7, 30, tzinfo=UTC)
@@ -319,6 +320,17 @@ def test_demand_says_what_is_held_back_and_until_when() -> None:
     assert (card.level, card.title, card.event) == ("high", "Use less", "e1")
     assert card.detail == "until 08:00 · 0.40 kWh saved"
     assert [row.text for row in card.shed] == ["Heater is held back until 07:45"]
+    home.demand = DemandState(level="normal", saved_kwh=0.004)
+    assert read(home).demand.detail == ""
+
+
+def test_everybody_who_may_switch_has_a_name() -> None:
+    """A switch is told with words of the catalogue, never with an id alone."""
+    for source in get_args(Source):
+        home = Home(connected=True)
+        home.see_relay("bulb", RelayState(state="ON", how="read_back", changed_at=NOW, source=source))
+        (row,) = read(home).switches
+        assert f" · by {ENGLISH[f'source_{source}']} · " in row.detail
 
 
 def test_the_log_is_in_order_once_and_bounded() -> None:
