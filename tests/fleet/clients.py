@@ -1,8 +1,10 @@
 """Clients of a cluster."""
 
 import contextlib
+import ssl
 import time
 from collections.abc import Callable, Generator
+from typing import Any
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -19,6 +21,9 @@ PATIENCE_S = 40.0
 def connected(cluster: RealNats, user: str, *, node: int = 0, session: str = "") -> Generator[PahoClient]:
     """A user at one node; with a `session`, the cluster keeps what comes while it is away."""
     client = PahoClient(MQTTProtocolVersion.MQTTv311, user, cluster.password(user), session)
+    if cluster.ca_file is not None:
+        untyped: Any = client.client
+        untyped.tls_set_context(ssl.create_default_context(cafile=cluster.ca_file))
     reason = client.connect(cluster.host, cluster.ports[node])
     assert not reason.is_failure, reason
     try:
