@@ -166,7 +166,7 @@ ENGLISH: Mapping[str, str] = {
     "offline": "offline",
     "version": "Version",
     "backlog": "Backlog",
-    "trouble": "What stands in its way",
+    "trouble": "Trouble",
     "work": "Work and quota",
     "errors": "so far: {kinds}",
     "up_since": "since {time}",
