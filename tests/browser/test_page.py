@@ -30,6 +30,8 @@ LIBRARYS_OWN: dict[str, str] = {}
 def settled(page: Page) -> None:
     """Wait until what is asked of the recorder is drawn."""
     expect(page.locator(".status-line")).to_have_text("") if page.locator(".status-line").count() else None
+    if page.locator(".signature").count():
+        expect(page.locator(".signature svg path").first).to_be_attached()
     page.wait_for_timeout(400)
 
 
@@ -90,10 +92,14 @@ def test_history_is_read_zoomed_and_taken_away(look: Opener, tmp_path: Path) -> 
     expect(page.locator(".status-line")).to_have_text(re.compile("Nothing was recorded"))
 
 
-def test_a_label_is_noted(look: Opener) -> None:
-    """One press, and the page says that it was taken."""
+def test_an_appliance_has_its_figures_and_its_signature_and_a_label_is_noted(look: Opener) -> None:
+    """What a run takes, what a month costs, a picture of the last run; one press, and the page says that the label was taken."""
     page = look("/appliances").page
     settled(page)
+    kettle = page.locator('[data-appliance="kettle"]')
+    expect(kettle.locator("dd").first).to_have_text(re.compile(r"min · \d+\.\d+ kWh"))
+    expect(kettle.locator("dd").last).to_have_text(re.compile(r"£\d+\.\d\d · "))
+    expect(kettle.get_by_role("img", name=re.compile("Signature"))).to_be_visible()
     card = page.locator(".appliance").first
     card.get_by_role("button", name=re.compile("That was wrong")).click()
     expect(card.locator(".said")).to_have_text(re.compile("Noted"))
