@@ -76,6 +76,14 @@ def test_every_service_knows_every_node() -> None:
         assert {environment(name)["HEMS_BROKER__HOST"], *(address.removesuffix(":1883") for address in others)} == set(NODES)
 
 
+def test_it_shares_no_volume_with_a_home_on_the_same_computer() -> None:
+    """Started in a home's project by mistake, it still does not write into that home's secrets and state."""
+    fleet, home = (set(yaml.safe_load((ROOT / name).read_text())["volumes"]) for name in ("docker-compose.fleet.yml", "docker-compose.yml"))
+    assert fleet & home == set()
+    mounted = {volume.split(":")[0] for stanza in STANZAS.values() for volume in stanza.get("volumes", ()) if volume[0] not in "./$"}
+    assert mounted == fleet
+
+
 def prepare_fleet(folder: Path, options: str) -> subprocess.CompletedProcess[str]:
     """Run the set-up container's script in a folder."""
     script = (ROOT / "containers/prepare-fleet").read_text()
