@@ -5,7 +5,7 @@ PREPARE = @PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m scripts.environment
 ENV = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-postgres test-fleet test-browser test-containers chaos audit sbom check format generate lock train bench bench-fleet bench-accuracy clean
+.PHONY: help setup run test test-long test-postgres test-fleet test-browser test-containers chaos audit sbom check format generate lock train bench bench-fleet bench-accuracy bench-teaching clean
 
 help: ## Say what there is
 	@echo "make TARGET, on a computer with Python 3.11 or later; the rest is brought. TARGET is one of:"
@@ -82,7 +82,7 @@ train: ## Train the appliance model (TensorFlow, in .cache/training); DATA=folde
 	@test -n "$(DATA)" || { echo "make: say where the recorded homes are, such as \`make train DATA=~/homes\`"; exit 2; }
 	@exec .cache/training/bin/python -m services.disaggregator.training $(DATA) $(ARGS)
 
-bench: ## Measure latency, rates, memory and start; the figures of the README
+bench: ## Measure latency, rates, memory and start, beside plain paho
 	$(PREPARE) dev
 	@exec $(ENV)/python -m bench $(ARGS)
 
@@ -94,6 +94,11 @@ bench-accuracy: ## Judge the models on recorded homes, each left out in turn; DA
 	$(PREPARE) dev
 	@test -d "$(DATA)" || { echo "make: say which folder holds the homes (docs/packs.md), such as \`make bench-accuracy DATA=~/homes\`"; exit 2; }
 	@exec $(ENV)/python -m bench.accuracy $(DATA) $(ARGS)
+
+bench-teaching: ## See whether five words of a person an appliance help in a home never seen; DATA=a folder of recorded homes
+	$(PREPARE) dev
+	@test -d "$(DATA)" || { echo "make: say which folder holds the homes (docs/packs.md), such as \`make bench-teaching DATA=~/homes\`"; exit 2; }
+	@exec $(ENV)/python -m bench.teaching $(DATA) $(ARGS)
 
 clean: ## Remove what can be brought or made again: .venv, .cache and other caches; never var/
 	@rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info dist

@@ -30,6 +30,7 @@ _COMMANDS = {
     "password": ("services.dashboard.command:password", "Make the page's password."),
     "disaggregate": ("services.disaggregator.command:disaggregate", "Name the appliances in a recorded home."),
     "evaluate": ("services.disaggregator.command:evaluate", "Measure how well the appliances are named."),
+    "teach": ("services.disaggregator.teach_command:teach", "Tell a home what an appliance really does."),
     "replay": ("services.replay.command:replay", "Play a recorded home as a meter."),
     "simulate": ("services.replay.simulate_command:simulate", "Play many homes at once, to see what a broker holds."),
     "convert": ("services.replay.command:convert", "Make a recording of a publisher's original files."),

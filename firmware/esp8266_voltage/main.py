@@ -14,13 +14,14 @@ _SAMPLES = 400
 _EVERY_US = 500  # 400 samples are 200 ms: ten cycles at 50 Hz, twelve at 60 Hz
 _PERIOD_MS = 1000
 _WAIT_MS = 10000  # between attempts at Wi-Fi and broker
+_PATIENCE_S = 3  # nothing is measured while the broker is waited for
 
 
 def main():
     """Measure for ever."""
     settings = _settings()
     scale = settings.get("volts_per_count", 1.0)
-    speaker = Speaker(settings) if "wifi" in settings else None
+    speaker = Speaker(settings) if "wifi" in settings and "broker" in settings else None
     converter = ADC(0)
     values, times_us = array("H", [0] * _SAMPLES), array("L", [0] * _SAMPLES)
     while True:
@@ -55,6 +56,7 @@ class Speaker:
         self._station = network.WLAN(network.STA_IF)
         self._client = None
         self._again = time.ticks_ms()
+        self._told = None
 
     def say(self, voltage_v):
         """Say it once; lost where nobody can be reached."""
@@ -63,8 +65,9 @@ class Speaker:
                 self._connect()
             if self._client is not None:
                 self._client.publish(self._topic(), json.dumps({"voltage_v": round(voltage_v, 1)}))
-        except OSError:
-            self._client = None
+        except Exception as error:  # umqtt has exceptions of its own, as for a wrong password, and assertions
+            self._drop()
+            self._tell(f"not said by Wi-Fi: {error!r}")
 
     def _connect(self):
         if time.ticks_diff(time.ticks_ms(), self._again) < 0:
@@ -77,9 +80,25 @@ class Speaker:
         from umqtt.simple import MQTTClient
 
         broker = self._broker
-        client = MQTTClient("esp8266-voltage", broker["host"], broker.get("port", 1883), "device", broker["password"], keepalive=30)
-        client.connect()
-        self._client = client
+        address = broker["host"], broker.get("port", 1883)
+        self._client = MQTTClient("esp8266-voltage", *address, "device", broker["password"], keepalive=30)
+        try:
+            self._client.connect(timeout=_PATIENCE_S)
+        except TypeError:  # an older umqtt waits for as long as the network pleases
+            self._client.connect()
+        self._told = None
+
+    def _drop(self):
+        client, self._client = self._client, None
+        try:  # noqa: SIM105 - MicroPython has no contextlib
+            client.sock.close()
+        except Exception:  # noqa: S110 - it never had one, or it is closed
+            pass
+
+    def _tell(self, words):
+        if words != self._told:  # once: the serial port is for voltages
+            print(words)  # noqa: T201
+        self._told = words
 
     def _topic(self):
         return f"{self._broker.get('prefix', 'hems')}/{self._broker.get('home', 'home')}/voltage"
@@ -90,6 +109,9 @@ def _settings():
         with open("settings.json") as file:  # noqa: PTH123 - MicroPython has no pathlib
             return json.load(file)
     except OSError:
+        return {}
+    except ValueError:
+        print("settings.json is no JSON: it is left out")  # noqa: T201
         return {}
 
 

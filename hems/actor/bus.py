@@ -55,11 +55,12 @@ class Input(Generic[P]):
         handle: takes one message at a time; the message is acknowledged when it returns.
         durable: the broker queues while the service is away; otherwise only what is said meanwhile counts.
         fixed: topic parameters to narrow the subscription.
-        malformed: told of what breaks the contract (topic parameters, reason), besides the count and the log.
+        malformed: told of what breaks the contract (topic parameters, reason, whether it was retained), besides the count and the log.
         together: as many handlers as the session's window wait at once, so that one commit can serve them all. They begin
             in the order in which the messages came, and are acknowledged in that order.
         in_turn: where False, each is acknowledged when it returns, so that one that waits holds no other up. MQTT asks for
             the order; brokers don't.
+        unread: takes what breaks the contract as it came (topic parameters, the message, reason), where an answer is due.
         as_published: a message that its publisher asked to retain says so also when it comes live (on MQTT 5).
     """
 
@@ -67,10 +68,11 @@ class Input(Generic[P]):
     handle: Callable[[Received[P]], Awaitable[None]]
     durable: bool = False
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
-    malformed: Callable[[Mapping[str, str], str], Awaitable[None]] | None = None
+    malformed: Callable[[Mapping[str, str], str, bool], Awaitable[None]] | None = None
     together: bool = False
     in_turn: bool = True
     as_published: bool = False
+    unread: "Callable[[Mapping[str, str], Delivery, str], Awaitable[None]] | None" = None
 
 
 class Actor(Protocol):

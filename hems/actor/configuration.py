@@ -1,7 +1,7 @@
 """Reading `hems.yaml`, and saying of each mistake in which file, line and key it is."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,6 +15,9 @@ from hems.actor.settings import Section, UnusableFile, UnusableVariable
 S = TypeVar("S", bound=Section)
 _DEFAULT_FILE = Path("hems.yaml")
 _ENVIRONMENT = "environment"
+_BELOW = "has keys of its own: they go below it, indented"
+_MESSAGES = {"extra_forbidden": "no such key", "model_type": _BELOW, "model_attributes_type": _BELOW, "dict_type": _BELOW}
+"""What people read instead of pydantic's words for programmers."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Configuration:
 
     def _mistake(self, section: str, problem: Any, variables: Mapping[str, str]) -> Mistake:
         key = (section, *map(str, problem["loc"]))
-        message = "no such key" if problem["type"] == "extra_forbidden" else str(problem["msg"])
+        message = _MESSAGES.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
         variable = _variable(key, variables)
         if variable is not None:
             return Mistake(_ENVIRONMENT, None, variable, message)
@@ -117,6 +120,15 @@ def _parsed(path: Path) -> Configuration:
         raise ConfigurationError([Mistake(str(path), line, "file", f"is not YAML: {error.problem}")]) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: something like a date that is none
         raise ConfigurationError([Mistake(str(path), None, "file", f"is not YAML: {error}")]) from None
+    try:
+        return _configuration(path, node, values)
+    except RecursionError:  # an anchor within itself
+        raise ConfigurationError([Mistake(str(path), None, "file", "is nested too deeply")]) from None
+
+
+def _configuration(path: Path, node: Any, values: Any) -> Configuration:
+    if twice := [Mistake(str(path), line, ".".join(key), message) for key, line, message in _repeated(node)]:
+        raise ConfigurationError(twice)
     lines = _lines(node)
     return Configuration(str(path), _sections(path, values, lines), lines)
 
@@ -130,6 +142,21 @@ def _sections(path: Path, values: Any, lines: Mapping[tuple[str, ...], int]) -> 
         message = "is a section: its keys go below it, indented"
         raise ConfigurationError([Mistake(str(path), lines.get((name,)), name, message) for name in wrong])
     return {str(name): section or {} for name, section in sections.items()}
+
+
+def _repeated(node: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int, str]]:
+    """Keys that stand twice in one place, with line and message: YAML would take the last, and leave the first out without a word."""
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for name, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+            here, line = (*key, str(name.value)), name.start_mark.line + 1
+            if here[-1] in seen:
+                yield here, line, f"stands in line {seen[here[-1]]} already: put the two together"
+            seen.setdefault(here[-1], line)
+            yield from _repeated(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for place, value in enumerate(cast("list[yaml.Node]", node.value)):
+            yield from _repeated(value, (*key, str(place)))
 
 
 def _lines(node: Any, key: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:

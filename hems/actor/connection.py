@@ -152,10 +152,12 @@ class Connection:
         try:
             payload = entry.topic.payload.from_wire(delivery.payload)
         except MalformedPayload as error:
+            if entry.unread is not None:
+                await entry.unread(parameters, delivery, str(error))
             self._health.error("malformed_messages")
             self._malformed[entry.topic.pattern].failed(topic=delivery.topic, reason=str(error), sample=repr(delivery.payload[:80]))
             if entry.malformed is not None:
-                await entry.malformed(parameters, str(error))
+                await entry.malformed(parameters, str(error), delivery.retained)
             return
         self._malformed[entry.topic.pattern].recovered()
         await entry.handle(Received(payload, parameters, delivery.retained, self._clock.now()))

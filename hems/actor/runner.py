@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -74,13 +75,21 @@ class Surroundings:
         """Where the home's topics stand."""
         return Root(self.home.id, self.broker.prefix)
 
+    @property
+    def folder(self) -> Path:
+        """Where the home's services keep their files."""
+        return self.storage.directory / self.home.id
+
     def new_clock(self) -> Clock:
         """The wall clock, or the simulated one that all processes share."""
         settings = self.clock
         return WallClock() if settings.epoch is None else SimulatedClock(settings.epoch, settings.anchor_s, settings.rate)
 
 
-def run_service(service: str, settings_class: type[S], build: Build[S]) -> NoReturn:
+Unable = Callable[[S, Surroundings], None]
+
+
+def run_service(service: str, settings_class: type[S], build: Build[S], *, unable: Unable[S] | None = None) -> NoReturn:
     """Run until SIGTERM or SIGINT, then exit 0; 78 on a mistake in the configuration, 1 on a bug, 70 where it hangs.
 
     Args:
@@ -88,14 +97,15 @@ def run_service(service: str, settings_class: type[S], build: Build[S]) -> NoRet
         settings_class: its section.
         build: assembles the actor; an actor that is an async context manager is entered before anything is
             subscribed and left after the last message.
+        unable: called before the exit where the service's own file can't be opened, so that nothing was built.
     """
     configure_logs(service)
-    sys.exit(asyncio.run(_run_and_leave(service, settings_class, build, structlog.get_logger())))
+    sys.exit(asyncio.run(_run_and_leave(service, settings_class, build, unable, structlog.get_logger())))
 
 
-async def _run_and_leave(service: str, settings_class: type[S], build: Build[S], log: Log) -> int:
+async def _run_and_leave(service: str, settings_class: type[S], build: Build[S], unable: Unable[S] | None, log: Log) -> int:
     alive = asyncio.create_task(Watchdog(log).be_alive())
-    status = await _run(service, settings_class, build, log)
+    status = await _run(service, settings_class, build, unable, log)
     alive.cancel()
     # A thread that still looks a name up, or connects, can't be stopped, and would be waited for.
     impatience = threading.Timer(_LEAVING_S, os._exit, (status,))
@@ -104,7 +114,7 @@ async def _run_and_leave(service: str, settings_class: type[S], build: Build[S],
     return status
 
 
-async def _run(service: str, settings_class: type[S], build: Build[S], log: Log) -> int:
+async def _run(service: str, settings_class: type[S], build: Build[S], unable: Unable[S] | None, log: Log) -> int:
     stop = _stop_signal()
     try:
         configuration = Configuration.load()
@@ -118,7 +128,8 @@ async def _run(service: str, settings_class: type[S], build: Build[S], log: Log)
         log.error("the configuration has mistakes", mistakes=str(error))
         await _either(asyncio.ensure_future(_show_mistakes(service, surroundings, str(error))), stop)
         return EXIT_CONFIGURATION
-    serving = asyncio.ensure_future(_serve_settings(service, surroundings, lambda context: build(settings, context), log))
+    give_up = (lambda: unable(settings, surroundings)) if unable is not None else lambda: None
+    serving = asyncio.ensure_future(_serve_settings(service, surroundings, lambda context: build(settings, context), give_up, log))
     return await _until(serving, stop, log)
 
 
@@ -153,10 +164,17 @@ def _exit_status(failure: BaseException, log: Log) -> int:
     return EXIT_BUG
 
 
-async def _serve_settings(service: str, surroundings: Surroundings, build: Callable[[Context], Actor], log: Log) -> None:
-    storage, home = surroundings.storage, surroundings.home.id
-    path = storage.directory / home / f"{service}.db"
-    with Store(path, log, most_rows=storage.outbox_rows, keep_said_s=storage.keep_said_s) as store:
+async def _serve_settings(
+    service: str, surroundings: Surroundings, build: Callable[[Context], Actor], give_up: Callable[[], None], log: Log
+) -> None:
+    storage = surroundings.storage
+    with contextlib.ExitStack() as stack:
+        try:
+            path = surroundings.folder / f"{service}.db"
+            store = stack.enter_context(Store(path, log, most_rows=storage.outbox_rows, keep_said_s=storage.keep_said_s))
+        except (sqlite3.Error, OSError):
+            give_up()
+            raise
         broker, clock = MqttBroker(surroundings.broker), surroundings.new_clock()
         await serve(service, build, broker=broker, root=surroundings.root, clock=clock, store=store, log=log)
 

@@ -19,7 +19,7 @@ from hems.contracts.payload import Identifier
 def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: longer than a file's name may be, or a folder's
         raise ValueError(f"{name!r} is not a time zone; one is 'Europe/London'") from None
     return name
 
@@ -127,7 +127,7 @@ def _with_secrets(kind: type[BaseModel], values: Mapping[str, Any], key: tuple[s
         if name != secret and name not in kind.model_fields and _is_secret(kind, secret) and isinstance(value, str):
             found[secret] = _secret(value, (*key, name))
         else:
-            found[name] = _inner(kind, name, value, (*key, str(name)))
+            found[str(name)] = _inner(kind, name, value, (*key, str(name)))
     return found
 
 

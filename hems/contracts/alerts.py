@@ -6,6 +6,9 @@ from pydantic import Field
 
 from hems.contracts.payload import Identifier, LongText, MessageId, Moment, Payload, ShortText
 
+LIMIT_REACHED = "actuator.limit"
+"""The rule of the alert that a relay's own limit has ended what somebody asked for; its title begins with the relay."""
+
 MessageStatus = Literal["would_send", "queued", "sent", "delivered", "undelivered", "failed", "dropped"]
 
 

@@ -36,12 +36,23 @@ class ApplianceEvent(Payload):
 
 
 class ApplianceLabel(Payload):
-    """A person's word on an appliance: it is on, it is off, or the last announcement was wrong."""
+    """A person's word on an appliance: it is on or off now, the last announcement was wrong; or forget what was taught of it."""
 
     id: MessageId
     at: Moment
-    verdict: Literal["on", "off", "wrong"]
+    verdict: Literal["on", "off", "wrong", "forget"]
     source: Identifier
+
+
+class ApplianceTaught(Payload):
+    """What people have taught of an appliance; the answer to a label."""
+
+    at: Moment
+    label: Annotated[MessageId, Field(description="id of the label that this answers")]
+    heeded: Annotated[bool, Field(description="false: the label was too old, or spoke of nothing that was known")]
+    words: Annotated[int, Field(ge=0, description="labels that are learnt from")]
+    by_example: Annotated[bool, Field(description="labels are examples of what the power does, rather than moving the probability")]
+    log_odds: Annotated[float, Field(ge=-100, le=100, description="added to its probability's log-odds; 0: nothing that helps")]
 
 
 def event_id(home: str, appliance: str, kind: EventKind, at: datetime) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hems.contracts.alerts import Alert, NotifyMessage, NotifyMute, NotifyTest
-from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState
+from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState, ApplianceTaught
 from hems.contracts.demand import DemandEvent, DemandOverride, DemandState
 from hems.contracts.energy import Energy, HistoryQuery, HistoryResult, Series
 from hems.contracts.health import BrokerUptime, Missed, ServiceHealth, ServiceStatus, TasmotaPower
@@ -47,6 +47,10 @@ APPLIANCE_EVENT = Topic(
 APPLIANCE_LABEL = Topic(
     "appliance/{appliance}/label", ApplianceLabel, "A person's word on an appliance.",
     said_by=(by("dashboard"), by("notifier"), by(CLIENT)), read_by=("disaggregator", "recorder"),
+)  # fmt: skip
+APPLIANCE_TAUGHT = Topic(
+    "appliance/{appliance}/taught", ApplianceTaught, "What people have taught of an appliance.", retain=True,
+    said_by=(by("disaggregator"),), read_by=(),
 )  # fmt: skip
 RELAY_SET = Topic(
     "relay/{relay}/set", RelayCommand, "Switch a relay, from the local network; the bare ON, OFF, 1 and 0 are taken too.",
@@ -147,7 +151,8 @@ TASMOTA_STATE = Topic(
 )  # fmt: skip
 
 CATALOG: tuple[Topic[Any], ...] = (
-    MAINS, VOLTAGE, APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, RELAY_SET, RELAY_SET_BY, RELAY, RELAY_RESULT, ENERGY, ENERGY_OF,
+    MAINS, VOLTAGE, APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, APPLIANCE_TAUGHT,
+    RELAY_SET, RELAY_SET_BY, RELAY, RELAY_RESULT, ENERGY, ENERGY_OF,
     PRICE, CARBON, HISTORY_QUERY, HISTORY_RESULT, DEMAND_EVENT, DEMAND_OVERRIDE, DEMAND, ALERT, NOTIFY_TEST, NOTIFY_MUTE,
     NOTIFY_MESSAGE, SERVICE_STATUS, SERVICE_HEALTH, SERVICE_MISSED, BROKER_UPTIME, TASMOTA_COMMAND, TASMOTA_STATE,
 )  # fmt: skip

@@ -9,6 +9,9 @@ from hems.contracts.payload import Identifier, LongText, MalformedPayload, Messa
 Level = Literal["ON", "OFF"]
 Source = Literal["local", "adafruit", "webhook", "sms", "load_manager", "dashboard", "fleet"]
 
+NOTHING = "there is nothing in it; a command is ON, OFF, 1 or 0, or JSON"
+"""What is wrong with an empty command. Retained, it is none: it clears a retained one."""
+
 _BARE: dict[bytes, Level] = {b"ON": "ON", b"OFF": "OFF", b"1": "ON", b"0": "OFF"}
 
 
@@ -26,8 +29,12 @@ class RelayCommand(Payload):
     @classmethod
     def from_wire(cls, raw: bytes) -> Self:
         """JSON, or one of the four bare forms."""
-        bare = _BARE.get(raw.strip())
-        command = cls(state=bare) if bare else super().from_wire(raw)
+        word = raw.strip()
+        if not word:
+            raise MalformedPayload(NOTHING)
+        if word not in _BARE and not word.startswith(b"{"):
+            raise MalformedPayload('neither ON, OFF, 1 or 0, nor JSON such as {"state": "ON"}')
+        command = cls(state=_BARE[word]) if word in _BARE else super().from_wire(raw)
         if command.state == "TOGGLE" and command.id is None:
             raise MalformedPayload("id: TOGGLE needs an id, so that saying it again does not switch back")
         return command

@@ -39,6 +39,10 @@ class ConfigurationFile:
             found = cast("Any", found)[name]
         return found
 
+    def part(self, *key: str) -> Mapping[str, Any]:
+        """A mapping, such as `part("sensor", "meter")`; empty where there is none, or where something else stands by mistake."""
+        return as_part(self.get(*key))
+
     def set(self, *key: str, to: Any) -> None:
         """Put a value; sections above it are made where they are missing."""
         *above, last = key
@@ -79,6 +83,11 @@ class ConfigurationFile:
             beside.replace(self.path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def as_part(value: Any) -> Mapping[str, Any]:
+    """A value that should be a mapping; empty where it is none."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _mistakes(written: Path, path: Path, sections: tuple[type[Section], ...]) -> list[Mistake]:

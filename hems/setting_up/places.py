@@ -33,10 +33,29 @@ def home_folder(configuration: Configuration) -> Path:
     return plain if plain.exists() and not (storage / "homes" / home).exists() else storage / "homes" / home
 
 
+def hand_over(directory: Path) -> None:
+    """Give what root has left in a home's folder to the folder's owner: a service that systemd runs could not read it.
+
+    Does nothing for anybody but root.
+    """
+    if os.geteuid() != 0 or not directory.exists():
+        return
+    folder = directory.resolve()
+    owner = folder.stat()
+    for path in folder.rglob("*"):
+        if path.lstat().st_uid == 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def lock_of(directory: Path) -> Path:
+    """What `hems up` holds while it runs in this folder. It lies inside: systemd lets a service write nowhere else."""
+    return directory.absolute() / "up.lock"
+
+
 def is_up(directory: Path) -> bool:
-    """Whether `hems up` runs in this folder: it holds the lock beside it."""
+    """Whether `hems up` runs in this folder."""
     try:
-        with directory.absolute().with_name(f"{directory.absolute().name}.lock").open() as file:
+        with lock_of(directory).open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -1,5 +1,6 @@
 """Assembles the actuator."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ import structlog
 from hems.actor.clock import SimulatedClock, WallClock
 from hems.actor.configuration import Configuration, ConfigurationError, Mistake
 from hems.actor.context import Context
-from hems.actor.runner import run_service
+from hems.actor.runner import Surroundings, run_service
 from hems.actor.settings import StorageSettings
 from services.actuator.actor import Actuator
 from services.actuator.audit_file import AuditFile
@@ -38,6 +39,12 @@ def build(settings: ActuatorSettings, context: Context) -> Actuator:
     return Actuator(settings, context, board_of(settings, folder), audit, _clocks(context))
 
 
+def leave_safe(settings: ActuatorSettings, surroundings: Surroundings) -> None:
+    """Put every relay into its safe state, though nothing else works: a damaged disk must not leave a load on."""
+    with suppress(Exception), board_of(settings, surroundings.folder):
+        structlog.get_logger().warning("the relays are put into their safe states; none can be switched", relays=list(settings.relays))
+
+
 def _clocks(context: Context) -> Clocks:
     monotonic, boot = WallClock().monotonic, _BOOT.read_text().strip() if _BOOT.exists() else str(datetime.now(UTC))
     if isinstance(context.clock, SimulatedClock):
@@ -48,4 +55,4 @@ def _clocks(context: Context) -> Clocks:
 
 
 if __name__ == "__main__":
-    run_service("actuator", ActuatorSettings, build)
+    run_service("actuator", ActuatorSettings, build, unable=leave_safe)

@@ -21,7 +21,7 @@ from hems.contracts.catalog import (
     TASMOTA_STATE,
 )
 from hems.contracts.health import ServiceHealth, TasmotaPower
-from hems.contracts.relays import Level, RelayCommand, Source
+from hems.contracts.relays import NOTHING, Level, RelayCommand, Source
 from services.actuator.domain.admission import Request
 from services.actuator.domain.inbox import Inbox
 from services.actuator.domain.rules import CONTROLLERS
@@ -33,7 +33,10 @@ from services.actuator.voice import Voice
 _LOOK_EVERY_S = 1.0
 _SHORTEST_LOOK_S = 0.005
 _TIME_KEPT_EVERY_S = 600.0
+_TIME_LOOKED_FOR_EVERY_S = 10.0
 _GOODBYE_S = 0.5
+_HELD_UP_S = 10.0
+_CATCHING_UP_S = 2.0
 
 
 class Sleep(Protocol):
@@ -81,6 +84,8 @@ class Actuator:
         self._reception = Reception(self._switchboard, Inbox())
         self._waiting = asyncio.Event()
         self._timers = asyncio.Event()
+        self._looked_s = clocks.monotonic()
+        self._held_up_s, self._caught_up_s = 0.0, -math.inf
 
     async def __aenter__(self) -> Self:
         """Every relay is in its safe state before anything is heard."""
@@ -131,10 +136,13 @@ class Actuator:
         if source is None:
             self._turn_away(received.parameters)
         else:
-            self._reception.take(received.parameters["relay"], Request(received.payload, source, received.retained))
+            request = Request(received.payload, source, received.retained, self._may_have_waited_s())
+            self._reception.take(received.parameters["relay"], request)
             (self._waiting if self._reception.busy else self._timers).set()
 
-    async def _on_malformed(self, parameters: Mapping[str, str], reason: str) -> None:
+    async def _on_malformed(self, parameters: Mapping[str, str], reason: str, retained: bool) -> None:
+        if retained and reason == NOTHING:
+            return  # somebody clears a retained command, as its refusal asks for
         source = _known(parameters)
         if source is None:
             self._turn_away(parameters)
@@ -168,8 +176,18 @@ class Actuator:
                 self._timers.set()
                 await asyncio.sleep(0)
 
+    def _may_have_waited_s(self) -> float:
+        """How long a message of now may have lain in our own socket: this process was frozen, or the disk held it up."""
+        now_s = self._clocks.monotonic()
+        held_up_s = now_s - self._looked_s
+        if held_up_s > _HELD_UP_S:
+            self._held_up_s, self._caught_up_s = held_up_s, now_s + _CATCHING_UP_S
+        return self._held_up_s if now_s < self._caught_up_s else 0.0
+
     async def _watch_timers(self) -> None:
         while True:
+            self._may_have_waited_s()
+            self._looked_s = self._clocks.monotonic()
             self._switchboard.step()
             await self._tell_devices()
             due_s = min((relay.next_due_s for relay in self._switchboard.relays.values()), default=math.inf)
@@ -188,8 +206,8 @@ class Actuator:
 
     async def _keep_time(self) -> None:
         while True:
-            self._switchboard.keep_time()
-            await self._sleep(_TIME_KEPT_EVERY_S)
+            known = self._switchboard.keep_time()
+            await self._sleep(_TIME_KEPT_EVERY_S if known else _TIME_LOOKED_FOR_EVERY_S)
 
     async def _tell_devices(self) -> None:
         if self._messages is not None:

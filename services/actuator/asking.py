@@ -7,7 +7,7 @@ from typing import Any
 from hems.actor.configuration import ConfigurationError
 from hems.actor.settings import HomeSettings
 from hems.contracts.relays import Level
-from hems.setting_up.configuration_file import ConfigurationFile
+from hems.setting_up.configuration_file import ConfigurationFile, as_part
 from hems.setting_up.conversation import Conversation
 from hems.setting_up.places import home_folder, load
 from services.actuator.domain.pins import boot_warning, refused_pin
@@ -24,6 +24,8 @@ _BOARDS = {
 _COMPRESSOR_OFF_S = 600
 _COMPRESSOR_AWAY_S = 3_600
 _LAMP_ON_S = 43_200
+_OF_SAFE = ("resting", "max_on_s", "max_away_s")
+"""What says something else once another state is safe."""
 
 
 def ask(talk: Conversation, file: ConfigurationFile) -> None:
@@ -50,21 +52,24 @@ def _ask_board(talk: Conversation, file: ConfigurationFile) -> str:
 
 
 def _ask_relay(talk: Conversation, file: ConfigurationFile, board: str, name: str) -> None:
-    before: Mapping[str, Any] = file.get("actuator", "relays", name) or {}
+    before = file.part("actuator", "relays", name)
     place = _ask_place(talk, file, board, name, before)
     compressor = talk.confirm("Does it feed a fridge, a freezer or a heat pump?", default=bool(before.get("min_off_s")))
     safe = talk.choose(
         "Which state is safe, also for days?", {"off": "a heater, a lamp", "on": "a fridge, a freezer"}, _word(before, compressor)
     )
     _warn(talk, place, safe)
-    allow = ["local", "dashboard"] if talk.confirm("May the page switch it?") else ["local"]
+    page = talk.confirm("May the page switch it?", default="dashboard" in before.get("allow", () if before else ("dashboard",)))
+    # What somebody has set is kept: a limit of ten minutes must not become one of twelve hours because the pin is another.
+    changed = (() if _word(before, compressor) == safe else _OF_SAFE) + (() if compressor else ("min_off_s",))
+    kept = {key: value for key, value in before.items() if key not in changed}
     values = {
-        **before,
+        **_limits(safe, kept, compressor=compressor),
+        "resting": safe,
+        **kept,
         **place,
         "safe": safe,
-        "resting": safe,
-        **_limits(safe, compressor=compressor),
-        "allow": before.get("allow") or allow,
+        "allow": _allow(before, page=page),
     }
     file.set("actuator", "relays", name, to=values)
     if _save(talk, file) and board != "tasmota" and talk.confirm(f"Try {name} now, for {LEASE_S:g} seconds?", default=not compressor):
@@ -76,8 +81,7 @@ def _ask_place(talk: Conversation, file: ConfigurationFile, board: str, name: st
         return {"device": talk.ask("The switch's own topic (Tasmota, Configure MQTT, Topic)", before.get("device") or name)}
     if board == "simulated":
         return {}
-    relays: Mapping[str, Any] = file.get("actuator", "relays") or {}
-    taken = {relay.get("pin"): other for other, relay in relays.items() if other != name}
+    taken = {as_part(relay).get("pin"): other for other, relay in file.part("actuator", "relays").items() if other != name}
     talk.say("With the load on a normally closed contact, the level is the other one than the board's.")
     pin = talk.ask("Pin, by its BCM number; 22, 23, 24 are free on every Pi", str(before.get("pin") or ""), lambda text: _pin(text, taken))
     levels = {"high": "most boards with a transistor", "low": "most opto-coupled boards"}
@@ -117,10 +121,17 @@ def _save(talk: Conversation, file: ConfigurationFile) -> bool:
     return True
 
 
-def _limits(safe: str, *, compressor: bool) -> dict[str, Any]:
-    if compressor:
-        return {"min_off_s": _COMPRESSOR_OFF_S} | ({"max_away_s": _COMPRESSOR_AWAY_S} if safe == "on" else {"max_on_s": _LAMP_ON_S})
-    return {"max_on_s": _LAMP_ON_S} if safe == "off" else {"max_away_s": _COMPRESSOR_AWAY_S}
+def _limits(safe: str, kept: Mapping[str, Any], *, compressor: bool) -> dict[str, Any]:
+    """Those that a relay should not be without; another longest time makes ours superfluous."""
+    minimum = {"min_off_s": _COMPRESSOR_OFF_S} if compressor else {}
+    if "max_on_s" in kept or "max_away_s" in kept:
+        return minimum
+    return {**minimum, **({"max_on_s": _LAMP_ON_S} if safe == "off" else {"max_away_s": _COMPRESSOR_AWAY_S})}
+
+
+def _allow(before: Mapping[str, Any], *, page: bool) -> list[str]:
+    others = [source for source in before.get("allow") or ["local"] if source != "dashboard"]
+    return [*others, "dashboard"] if page else others
 
 
 def _word(before: Mapping[str, Any], compressor: bool) -> str:

@@ -1,13 +1,17 @@
 """The audit trail: who switched what, when and why, in an SQLite file that keeps the newest entries."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import structlog
+
+from hems.actor.logs import Log
 from services.actuator.domain.audit import Entry
 
 _SCHEMA = """
@@ -18,6 +22,7 @@ CREATE TABLE IF NOT EXISTS audit (
 );
 """
 _TIDY_EVERY = 500
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class AuditFile:
@@ -28,13 +33,17 @@ class AuditFile:
         self._most_entries = most_entries
         self._added = 0
         self._connection: sqlite3.Connection | None = None
+        self._log: Log = structlog.get_logger()
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(self._path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
+        try:
+            self._connection = self._opened()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                raise
+            self._set_aside(error)
+            self._connection = self._opened()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -57,6 +66,25 @@ class AuditFile:
                 self._connection.execute("DELETE FROM audit WHERE number <= (SELECT max(number) FROM audit) - ?", (self._most_entries,))
         except sqlite3.Error as error:
             raise OSError(str(error)) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        """No switch depends on what was written of earlier ones."""
+        aside = self._path.with_name(f"{self._path.name}.damaged-{int(time.time())}")
+        self._log.error("the audit trail is damaged; it is set aside and a new one begins", error=str(error), aside=str(aside))
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(f"{self._path}{suffix}").replace(f"{aside}{suffix}")
 
 
 def entries(path: Path, *, relay: str | None = None, last: int = 50) -> Iterator[Entry]:

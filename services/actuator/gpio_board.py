@@ -97,4 +97,8 @@ def _factory() -> Any:
     os.environ.setdefault("LG_WD", tempfile.gettempdir())
     from gpiozero.pins.lgpio import LGPIOFactory  # pyright: ignore[reportMissingTypeStubs]
 
-    return LGPIOFactory()
+    from services.actuator.steady_pin import SteadyPin
+
+    factory: Any = LGPIOFactory()
+    factory.pin_class = SteadyPin
+    return factory

@@ -6,19 +6,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import structlog
 
 from hems.actor.context import Context
 from hems.actor.logs import FaultLog, Log
 from hems.actor.store import NotAccepted
-from hems.contracts.alerts import Alert
+from hems.contracts.alerts import LIMIT_REACHED, Alert
 from hems.contracts.catalog import ALERT
 from hems.contracts.relays import Level, RelayResult, RelayState, Source
 from services.actuator.domain.admission import Instant, Request, TrustedTime
 from services.actuator.domain.audit import Entry, Event
-from services.actuator.domain.relay import Answer, Change, Checkpoint, Relay, wall_time_of
+from services.actuator.domain.relay import LIMITS, Answer, Change, Checkpoint, Relay, wall_time_of
 from services.actuator.domain.rules import RelayRules
 from services.actuator.journal import Journal, Record
 from services.actuator.voice import Voice
@@ -99,7 +99,7 @@ class Switchboard:
         self._untils: dict[str, tuple[float, datetime]] = {}
         self._stack = contextlib.ExitStack()
         log: Log = structlog.get_logger()
-        self._board_faults = FaultLog(log, "the board failed; it is tried again", every=60)
+        self._board_faults = {name: FaultLog(log, "the board failed; it is tried again", every=60) for name in rules}
         self._disk_faults = FaultLog(log, "the journal or the audit trail could not be written", every=100)
         self._time_faults = FaultLog(log, "the time of day is not known; commands that carry times are refused", every=10)
         self.relays: dict[str, Relay] = {}
@@ -186,16 +186,20 @@ class Switchboard:
         except OSError as error:
             self._disk_faults.failed(error=str(error))
 
-    def keep_time(self) -> None:
-        """Write down how late it is, so that a clock that goes back later is noticed."""
+    def keep_time(self) -> bool:
+        """Write down how late it is, so that a clock that goes back later is noticed; False while the time is not known."""
         wall = self._clocks.now()
         if not self._trust.known(wall):
-            self._time_faults.failed(clock=wall.isoformat())
-            return
-        self._time_faults.recovered()
+            self._time_faults.failed(clock=wall.isoformat(), newest=self._trust.newest.isoformat())
+            self._context.health.blind = self._context.health.blind or _untimely(wall, self._trust.newest)
+            return False
+        if self._time_faults.failing:
+            self._time_faults.recovered()
+            self._sees_again()
         with contextlib.suppress(NotAccepted):
             self._journal.write_time(wall)
             self._trust.persisted(wall)
+        return True
 
     def _until(self, name: str, until_s: float | None) -> datetime | None:
         if until_s is None:
@@ -241,6 +245,8 @@ class Switchboard:
             self._changed_at[name] = self._clocks.now()
             command_id = request.command.id if request and change.source == request.source else None
             self.note(name, "switched", state=change.level, source=change.source, command_id=command_id, reason=change.reason)
+            if change.reason in LIMITS:
+                self._alarm(LIMIT_REACHED, f"{name} was switched {change.level}", f"{change.reason}.", news=name, severity="info")
         if request is not None and not answer.accepted:
             self.refuse(name, request.source, request.command.id, answer.reason or "")
         elif request is not None and not answered:
@@ -277,25 +283,28 @@ class Switchboard:
             self._board_failed(name, level, str(error))
             return f"the board failed: {error}"
         self._pins[name] = level
-        if self._board_faults.failing:
-            self._board_faults.recovered()
-            self._context.health.blind = None
+        if self._board_faults[name].failing:
+            self._board_faults[name].recovered()
+            self._sees_again()
         return None
+
+    def _sees_again(self) -> None:
+        if not (self._time_faults.failing or any(fault.failing for fault in self._board_faults.values())):
+            self._context.health.blind = None
 
     def _board_failed(self, name: str, level: Level, error: str) -> None:
         self._pins.pop(name, None)  # nobody knows where it stands: it is tried again every second
         self._context.health.error("board_failures")
         self._context.health.blind = f"{name} can't be switched {level}: {error}; check the board"
-        if not self._board_faults.failing:
+        if not self._board_faults[name].failing:
             self.note(name, "failed", state=level, reason=error)
-            self._alarm(f"{name} can't be switched", self._context.health.blind)
-        self._board_faults.failed(relay=name, error=error)
+            self._alarm("actuator.board", f"{name} can't be switched", self._context.health.blind, news="board", severity="critical")
+        self._board_faults[name].failed(relay=name, error=error)
 
-    def _alarm(self, title: str, message: str) -> None:
+    def _alarm(self, rule: str, title: str, message: str, *, news: str, severity: Literal["info", "critical"]) -> None:
         at = self._clocks.now()
-        alert = Alert(
-            id=f"board-{at.isoformat()}", rule="actuator.board", severity="critical", title=title[:200], message=message[:2_000], at=at
-        )
+        name = f"{news}-{at.isoformat(timespec='milliseconds')}"
+        alert = Alert(id=name, rule=rule, severity=severity, title=title[:200], message=message[:2_000], at=at)
         with contextlib.suppress(NotAccepted):
             self._context.accept(ALERT, alert, message_id=alert.id, durable=True)
 
@@ -316,6 +325,14 @@ class Switchboard:
             return Instant(self._clocks.monotonic(), self._clocks.people_now())
         wall = self._clocks.now()
         return Instant(self._clocks.monotonic(), wall, self._trust.known(wall))
+
+
+def _untimely(wall: datetime, newest: datetime) -> str:
+    return (
+        f"the clock says {wall:%Y-%m-%d %H:%M} UTC, and it was {newest:%Y-%m-%d %H:%M} before: commands that carry a time are refused, "
+        "the page's and the load manager's too; set the clock, or, if it is right, stop hems and move actuator.db out of the storage's "
+        "folder"
+    )
 
 
 def _result(request: Request, answer: Answer) -> RelayResult:

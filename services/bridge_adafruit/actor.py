@@ -51,6 +51,8 @@ from services.bridge_adafruit.telling import Recipes, Telling
 
 _NEWS_FOR = timedelta(minutes=2)
 _NO_ACCOUNT = "no Adafruit IO account is set: there is no dashboard in the cloud"
+_NO_ADDRESS = "end the program that has it, or set bridge_adafruit.hooks_host and hooks_port"
+_OPEN_AGAIN_AFTER_S = 10.0
 _ADVICE = "set bridge_adafruit.username and key_file in hems.yaml; docs/adafruit.md says how"
 
 
@@ -92,6 +94,7 @@ class BridgeAdafruit:
         self._mirror = Mirror(self._feeds, Quota(settings.points_per_minute), settings.kept_points, settings.orders)
         self._alarmed: set[str] = set()
         self._refusals = FaultLog(self._log, "a toggle was refused; it goes back", every=20)
+        self._shut_out = FaultLog(self._log, "no webhook can come in; it is tried again", every=60)
         self._mirroring: Mirroring | None = None
         if cloud is not None and api is not None:
             self._mirroring = Mirroring(
@@ -133,9 +136,9 @@ class BridgeAdafruit:
         """The conversation with the cloud, the door for webhooks, and what IFTTT is told: each where it is set up."""
         if self._shut:
             self._log.warning("hooks without a secret stay shut", hooks=self._shut, advice="docs/adafruit.md says how to give them one")
-        async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             if self._door is not None:
-                await stack.enter_async_context(self._door.opened(self.answer))
+                tasks.create_task(self._keep_open(self._door))
             if self._telling is not None:
                 tasks.create_task(self._telling.run())
             if self._mirroring is not None:
@@ -143,6 +146,18 @@ class BridgeAdafruit:
             else:
                 self._log.info(_NO_ACCOUNT, advice=_ADVICE)
             await asyncio.Event().wait()
+
+    async def _keep_open(self, door: Door) -> None:
+        """An address that can't be had shuts webhooks out, and nothing else."""
+        while True:
+            try:
+                async with door.opened(self.answer):
+                    self._shut_out.recovered()
+                    await asyncio.Event().wait()
+            except OSError as error:
+                self._context.health.error("hooks_address_failures")
+                self._shut_out.failed(reason=str(error), advice=_NO_ADDRESS)
+            await self._context.clock.sleep(_OPEN_AGAIN_AFTER_S)
 
     async def answer(self, call: Call) -> Refusal | dict[str, object]:
         """A webhook's call: judge it, and do it."""

@@ -106,9 +106,9 @@ def folded(given: Any) -> Any:
     """`HEMS_BRIDGE_ADAFRUIT__HOOKS__GOOD_NIGHT__SECRET` is meant for `good-night`: a shell takes no `-` in a name."""
     if not isinstance(given, Mapping):
         return given
-    hooks = dict(cast("Mapping[str, Any]", given))
-    for name in [name for name in hooks if "_" in name]:
-        meant, extra = name.replace("_", "-"), hooks[name]
-        if meant in hooks and isinstance(extra, Mapping) and not {"action"} & set(cast("Mapping[str, Any]", extra)):
-            hooks[meant] = {**hooks[meant], **hooks.pop(name)}
+    hooks = dict(cast("Mapping[Any, Any]", given))
+    for name in [name for name in hooks if isinstance(name, str) and "_" in name]:
+        hook, extra = hooks.get(meant := name.replace("_", "-")), hooks[name]
+        if isinstance(hook, Mapping) and isinstance(extra, Mapping) and "action" not in extra:
+            hooks[meant] = {**cast("Mapping[str, Any]", hook), **hooks.pop(name)}
     return hooks

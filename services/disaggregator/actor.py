@@ -14,13 +14,13 @@ from hems.actor.bus import Input, Received, TryAgain
 from hems.actor.context import Context
 from hems.actor.logs import FaultLog, Log
 from hems.contracts.appliances import ApplianceLabel
-from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, MAINS
+from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, APPLIANCE_TAUGHT, MAINS
 from hems.contracts.mains import Mains
 from hems.contracts.topic import Topic
 from services.disaggregator.domain.home import Home, Step
 from services.disaggregator.domain.network import LoadModels, Network
 from services.disaggregator.domain.saying import Sayer
-from services.disaggregator.domain.telling import event_message, moment, state_message
+from services.disaggregator.domain.telling import event_message, moment, state_message, taught_message
 from services.disaggregator.domain.timeliness import CLOCKS_DIFFER_BY, history_after
 from services.disaggregator.settings import DisaggregatorSettings
 
@@ -53,8 +53,8 @@ class Disaggregator:
 
     @property
     def outputs(self) -> Sequence[Topic[Any]]:
-        """States, and events."""
-        return (APPLIANCE, APPLIANCE_EVENT)
+        """States, events, and what people have taught."""
+        return (APPLIANCE, APPLIANCE_EVENT, APPLIANCE_TAUGHT)
 
     async def __aenter__(self) -> Self:
         self._networks, refused = self._load(self._settings.models)
@@ -144,10 +144,23 @@ class Disaggregator:
         return home
 
     async def _take_label(self, received: Received[ApplianceLabel]) -> None:
-        """Keep a person's word: what the models are taught from."""
+        """A person's word: kept, learnt from while it is fresh, and answered."""
         kept: list[dict[str, Any]] = json.loads(self._context.store.get("labels") or b"[]")
-        label = {"appliance": received.parameters["appliance"], **received.payload.model_dump(mode="json")}
-        if all(other["id"] != label["id"] for other in kept):
+        appliance, label = received.parameters["appliance"], received.payload
+        if any(other["id"] == label.id for other in kept):
+            return
+        home = self._home_at(received.arrived_at)
+        fresh = label.verdict == "forget" or received.arrived_at - label.at <= self._history_after
+        lessons = home.be_told(appliance, label.verdict) if fresh else None
+        kept.append({"appliance": appliance, **label.model_dump(mode="json")})
+        try:
             with self._context.store.transaction() as transaction:
-                transaction.put("labels", json.dumps([*kept, label][-MOST_LABELS:]).encode())
-            self._context.health.work("labels")
+                transaction.put("labels", json.dumps(kept[-MOST_LABELS:]).encode())
+                for key, value in home.save().items():
+                    transaction.put(key, value)
+        except TryAgain:
+            self._home = None  # what is remembered went ahead of what is kept
+            raise
+        self._context.health.work("labels")
+        answer = taught_message(label.id, lessons, self._context.clock.now())
+        await self._context.say(APPLIANCE_TAUGHT, answer, appliance=appliance)

@@ -36,6 +36,7 @@ class ApplianceCard(BaseModel):
     corrected_lag_s: Annotated[float | None, Field(description="the longest of the model's lags where absent")] = None
     priority: int = 0
     heats: bool | None = None
+    learns_from_hindsight: bool = False
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -48,7 +49,7 @@ class ApplianceCard(BaseModel):
         heats = self.name not in _WITHOUT_HEATER if self.heats is None else self.heats
         longest_s = max(lags_s) if self.corrected_lag_s is None else self.corrected_lag_s
         same = {"threshold_on", "threshold_off", "threshold_corrected", "minimum_on_s", "minimum_off_s", "hold_corrected_s"}
-        given = self.model_dump(include=same)
+        given = self.model_dump(include={*same, "learns_from_hindsight"})
         return Head(
             appliance=self.name, corrected_lag=lags_s.index(longest_s), probable_threshold=self.probable_threshold,
             priority=self.priority, heats=heats, **given,

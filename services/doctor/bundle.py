@@ -45,7 +45,8 @@ def censor_of(configuration: Configuration, directory: Path, environment: Mappin
 def collected(configuration: Configuration, directory: Path) -> dict[str, str]:
     """The files that help: the configuration, the logs' ends, and which versions are installed."""
     found = {"hems.yaml": _content(Path(configuration.file)), "packages.txt": "".join(sorted(_packages()))}
-    logs = (directory / "hems.log", directory / "demo" / "hems.log", directory / "broker" / "mosquitto.conf")
+    names = ("hems.log", "hems.log.1", "demo/hems.log", "demo/hems.log.1", "broker/mosquitto.conf")
+    logs = [directory / name for name in names]
     return found | {f"{log.parent.name}-{log.name}": text for log in logs if (text := _end(log))}
 
 

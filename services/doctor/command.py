@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 import hems
+from hems.actor.account import ACCOUNT, client_of
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.settings import BrokerSettings, HomeSettings, StorageSettings
 from hems.setting_up.checkup import Check, HomeSeen, Overheard
@@ -20,7 +21,7 @@ from hems.setting_up.findings import Finding, left_out, look, well
 from hems.setting_up.places import configuration_path, is_up, load
 from services.doctor.bundle import censor_of, collected, write_bundle
 from services.doctor.domain.judging import troubled
-from services.doctor.listening import NotLetIn, Unreachable, account_of, overhear
+from services.doctor.listening import NotLetIn, Unreachable, overhear
 from services.doctor.machine import machine_findings
 
 _LISTEN_S = 12.0
@@ -50,7 +51,10 @@ def doctor(listen_s: float, config: Path | None, bundle: Path | None, *, as_json
     for finding in findings:
         click.echo(json.dumps(asdict(finding)) if as_json else _line(finding))
     if bundle is not None:
-        _bundle(bundle, configuration, directory, findings, overheard)
+        try:
+            _bundle(bundle, configuration, directory, findings, overheard)
+        except OSError as error:
+            raise click.ClickException(f"{bundle} can't be written ({error.strerror}); choose another place for it") from None
     sys.exit(1 if any(finding.verdict == "look" for finding in findings) else 0)
 
 
@@ -76,10 +80,10 @@ def _directory(configuration: Configuration) -> Path:
 
 async def _bus(configuration: Configuration, directory: Path, listen_s: float) -> tuple[Overheard | None, list[Finding]]:
     try:
-        home, settings = configuration.section(HomeSettings).id, configuration.section(BrokerSettings)
+        home, settings = configuration.section(HomeSettings), configuration.section(BrokerSettings)
     except ConfigurationError:
         return None, [left_out("broker", "the configuration has to be mended first")]
-    broker, root = account_of(settings, home, directory)
+    broker, root = client_of(home, settings, directory / ACCOUNT)
     where = f"{broker.host}:{broker.port}"
     try:
         overheard = await overhear(broker, root, listen_s)
@@ -88,16 +92,22 @@ async def _bus(configuration: Configuration, directory: Path, listen_s: float) -
             return None, [left_out("broker", f"hems does not run here, and nobody answers at {where}; start it with `hems up`")]
         return None, [look("broker", f"nobody answers at {where} ({error})", "look into the log of `hems up` for the broker")]
     except NotLetIn as error:
-        return None, [
-            look("broker", f"it refuses the account {broker.username} ({error})", f"see {directory / 'mqtt.env'} for the account")
-        ]
-    return overheard, [well("broker", f"{where} answers"), *_services(configuration, overheard)]
+        return None, [look("broker", f"it refuses the account {broker.username} ({error})", f"see {directory / ACCOUNT} for the account")]
+    return overheard, [well("broker", f"{where} answers"), *_services(_expected(configuration, directory), overheard)]
 
 
-def _services(configuration: Configuration, overheard: Overheard) -> Iterator[Finding]:
-    expected: Any = configuration.sections.get("supervisor", {}).get("services", ())
-    heard = troubled([str(name) for name in expected], overheard.online, overheard.health, overheard.alive, overheard.seconds)
-    found = dict(heard)
+def _expected(configuration: Configuration, directory: Path) -> Sequence[str]:
+    """The services that should be heard: those that are listed, or all that `hems up` starts where it runs here."""
+    settings: Any = importlib.import_module("services.supervisor.settings").SupervisorSettings
+    listed = "services" in configuration.sections.get("supervisor", {})
+    try:
+        return configuration.section(settings).services if listed or is_up(directory) else ()
+    except ConfigurationError:
+        return ()
+
+
+def _services(expected: Sequence[str], overheard: Overheard) -> Iterator[Finding]:
+    found = dict(troubled(expected, overheard.online, overheard.health, overheard.alive, overheard.seconds))
     if not found:
         yield look("services", "none was ever heard of on this broker", "start them with `hems up`; check home.id and broker.prefix")
     running = [service for service, trouble in found.items() if trouble is None]

@@ -5,14 +5,11 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from pydantic import SecretStr
 
 from hems.actor.bus import Delivery, Disconnected, Session
 from hems.actor.mqtt_bus import MqttBroker
 from hems.actor.settings import BrokerSettings
-from hems.contracts.catalog import CLIENT, MAINS, SERVICE_HEALTH, SERVICE_STATUS
+from hems.contracts.catalog import MAINS, SERVICE_HEALTH, SERVICE_STATUS
 from hems.contracts.health import ServiceHealth
 from hems.contracts.mains import Mains
 from hems.contracts.payload import MalformedPayload
@@ -20,7 +17,6 @@ from hems.contracts.topic import Root
 from hems.setting_up.checkup import Overheard
 
 _RETAINED_S = 0.5
-_ACCOUNT = {"MQTT_HOST", "MQTT_PORT", "MQTT_USER", "MQTT_PASSWORD", "MQTT_TOPICS"}
 
 
 class Unreachable(Exception):
@@ -29,16 +25,6 @@ class Unreachable(Exception):
 
 class NotLetIn(Exception):
     """The broker answers, and refuses the account."""
-
-
-def account_of(broker: BrokerSettings, home: str, directory: Path) -> tuple[BrokerSettings, Root]:
-    """The account that `hems up` wrote into the storage folder, unless the configuration names one."""
-    values = _values(directory / "mqtt.env")
-    if broker.password is not None or not values.keys() >= _ACCOUNT:
-        return broker.model_copy(update={"username": broker.username or CLIENT}), Root(home, broker.prefix)
-    prefix, home, _ = values["MQTT_TOPICS"].split("/")
-    changes = {"host": values["MQTT_HOST"], "port": int(values["MQTT_PORT"]), "username": values["MQTT_USER"]}
-    return broker.model_copy(update={**changes, "password": SecretStr(values["MQTT_PASSWORD"])}), Root(home, prefix)
 
 
 async def overhear(broker: BrokerSettings, root: Root, seconds: float) -> Overheard:
@@ -105,11 +91,3 @@ class _Notes:
 
     def overheard(self, seconds: float) -> Overheard:
         return Overheard(seconds, dict(self.online), dict(self.health), frozenset(self.alive), tuple(self.mains))
-
-
-def _values(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:  # not there, or another user's
-        return {}
-    return dict(line.split("=", 1) for line in lines if "=" in line)

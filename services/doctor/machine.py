@@ -15,6 +15,8 @@ from services.doctor.domain.judging import GIGABYTE, clock_trouble, disk_trouble
 _SECTOR_BYTES = 512
 _SECTORS_WRITTEN = 6
 _DAY_S = 86_400
+_PATIENCE_S = 5.0
+_KEPT = "run/systemd/timesync/synchronized"
 
 
 def machine_findings(directory: Path, root: Path = Path("/")) -> Iterator[Finding]:
@@ -37,12 +39,16 @@ def _clock(root: Path) -> Finding:
 
 def synchronised(root: Path = Path("/")) -> bool | None:
     """Whether a time server keeps the clock; None where that can't be told."""
-    if (root / "run/systemd/timesync/synchronized").exists():
+    if (root / _KEPT).exists():
         return True
     program = shutil.which("timedatectl")
     if program is None or root != Path("/"):
         return None
-    asked = subprocess.run([program, "show", "-p", "NTPSynchronized", "--value"], capture_output=True, text=True, check=False, timeout=5)
+    try:
+        command = [program, "show", "-p", "NTPSynchronized", "--value"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
     return {"yes": True, "no": False}.get(asked.stdout.strip())
 
 

@@ -12,8 +12,9 @@ from hems.actor.bus import Input, Received
 from hems.actor.context import Context
 from hems.actor.logs import Log
 from hems.actor.store import NotAccepted
-from hems.contracts.catalog import DEMAND, DEMAND_EVENT, DEMAND_OVERRIDE, MAINS, RELAY, RELAY_RESULT, RELAY_SET_BY
+from hems.contracts.catalog import CARBON, DEMAND, DEMAND_EVENT, DEMAND_OVERRIDE, MAINS, PRICE, RELAY, RELAY_RESULT, RELAY_SET_BY
 from hems.contracts.demand import DemandEvent, DemandOverride, DemandState
+from hems.contracts.energy import Series
 from hems.contracts.mains import Mains
 from hems.contracts.payload import MalformedPayload
 from hems.contracts.relays import RelayCommand, RelayResult, RelayState
@@ -61,6 +62,8 @@ class LoadManager:
             Input(DEMAND_OVERRIDE, self._on_override, durable=True),
             Input(MAINS, self._on_mains),
             Input(RELAY, self._on_relay),
+            Input(PRICE, self._on_price),
+            Input(CARBON, self._on_carbon),
             Input(RELAY_RESULT, self._on_result),
         )
 
@@ -98,7 +101,13 @@ class LoadManager:
             self._manager.filter.add(reading.measured_at, reading.power_w)
 
     async def _on_relay(self, received: Received[RelayState]) -> None:
-        self._manager.see(received.parameters["relay"], received.payload)
+        self._manager.see(received.parameters["relay"], received.payload, self._context.clock.now())
+
+    async def _on_price(self, received: Received[Series]) -> None:
+        self._manager.series["cheapest"] = received.payload.values
+
+    async def _on_carbon(self, received: Received[Series]) -> None:
+        self._manager.series["greenest"] = received.payload.values
 
     async def _on_result(self, received: Received[RelayResult]) -> None:
         result = received.payload

@@ -2,12 +2,13 @@
 
 import re
 from datetime import time, timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hems.actor.settings import Section
 from hems.contracts.payload import Identifier
+from services.load_manager.domain.best_hours import Best
 from services.load_manager.domain.comfort import Hours, Sheddable
 from services.load_manager.domain.manager import Limits, Plan
 from services.load_manager.domain.schedules import Beginning, Schedule
@@ -45,6 +46,8 @@ def _hours(value: Any) -> Any:
 
 
 def _beginning(value: Any) -> Any:
+    if value in get_args(Best):
+        return Beginning(best=value)
     found = _SUN.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         at = _time(value)
@@ -61,7 +64,11 @@ def _offset(text: str) -> timedelta:
 
 
 HoursOfDay = Annotated[Hours, BeforeValidator(_hours, json_schema_input_type=str)]
-Begins = Annotated[Beginning, BeforeValidator(_beginning, json_schema_input_type=str), Field(description="'17:30', sunset, 'sunrise-30m'")]
+Begins = Annotated[
+    Beginning,
+    BeforeValidator(_beginning, json_schema_input_type=str),
+    Field(description="'17:30', sunset, 'sunrise-30m', cheapest, greenest"),
+]
 Lasting = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str), Field(gt=timedelta(), le=timedelta(days=7))]
 
 
@@ -94,6 +101,7 @@ class ScheduleSettings(_Part):
     off: Begins | None = None
     lasts: Annotated[Lasting, Field(alias="for")]
     days: Annotated[list[Day], Field(min_length=1, description="on which it begins")] = list(_DAYS)
+    between: Annotated[HoursOfDay | None, Field(description="the hours in which the cheapest or greenest time is looked for")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -111,10 +119,21 @@ class ScheduleSettings(_Part):
             raise ValueError("a schedule has either 'on' or 'off', and 'for' says how long")
         return self
 
+    @model_validator(mode="after")
+    def _best_time(self) -> Self:
+        if self.off is not None and self.off.best is not None:
+            raise ValueError("only 'on' can be cheapest or greenest")
+        best = self.on is not None and self.on.best is not None
+        if best != (self.between is not None):
+            raise ValueError("'cheapest' and 'greenest' go with 'between', such as '22:00-07:00', and nothing else does")
+        if self.between is not None and self.lasts > self.between.length:
+            raise ValueError("'for' is longer than the hours of 'between'")
+        return self
+
     def schedule(self) -> Schedule:
         """What the domain needs of it."""
         days = frozenset(_DAYS.index(day) for day in self.days)
-        return Schedule(self.relay, "OFF" if self.on is None else "ON", self.on or self.off or Beginning(), self.lasts, days)
+        return Schedule(self.relay, "OFF" if self.on is None else "ON", self.on or self.off or Beginning(), self.lasts, days, self.between)
 
 
 class OpenAdrSettings(_Part):

@@ -22,18 +22,30 @@ _WAYS = {
 def ask(talk: Conversation, file: ConfigurationFile) -> None:
     """Ask for the way and the account; the token goes into a file of its own."""
     talk.say("\nMessages to your phone: few, each worth reading (docs/notifications.md).")
-    known: Mapping[str, Any] = file.get("notifier", "recipients", "me") or {}
+    known = file.part("notifier", "recipients", "me")
     way = talk.choose("By which way?", _WAYS, next((name for name in ("sms", "ntfy") if name in known), "none"))
     if way == "none":
+        if known:
+            _send_nothing(talk, file)
         return
     address = _ask_sms(talk, file, known) if way == "sms" else _ask_ntfy(talk, known)
     quiet = talk.ask("Quiet hours, in which only alarms come", str(known.get("quiet_hours") or "22:00-07:00"))
-    file.set("notifier", "recipients", "me", to={**known, way: address, "quiet_hours": quiet})
+    # The other way would go on: a text message goes before ntfy.
+    kept = {name: value for name, value in known.items() if way == "sms" or name != "sms"}
+    file.set("notifier", "recipients", "me", to={**kept, way: address, "quiet_hours": quiet})
     file.save(NotifierSettings)
     talk.say(f"Written into {file.path}.")
-    if way == "sms" and talk.confirm(f"Send a test message to {address} now?"):
-        _, said = run_hems("notify", "--test", address, "--no-wait", configuration=file.path)
+    if talk.confirm(f"Send a test message to {address} now?"):
+        how = ("--test", address, "--no-wait") if way == "sms" else ("--ntfy", address)
+        _, said = run_hems("notify", *how, configuration=file.path)
         talk.say(said)
+
+
+def _send_nothing(talk: Conversation, file: ConfigurationFile) -> None:
+    if talk.confirm("Messages are sent to you now. Shall that end?"):
+        file.remove("notifier", "recipients", "me")
+        file.save(NotifierSettings)
+        talk.say(f"Nothing is sent to you any more; the account stays in {file.path}.")
 
 
 def _ask_sms(talk: Conversation, file: ConfigurationFile, known: Mapping[str, Any]) -> str:
@@ -48,7 +60,7 @@ def _ask_sms(talk: Conversation, file: ConfigurationFile, known: Mapping[str, An
         write_private(token_file, token)
         talk.say(f"The token is in {token_file}, which only you can read.")
     values = {"account_sid": sid, "from_number": sender, "auth_token_file": str(token_file)}
-    file.set("notifier", "twilio", to={**(file.get("notifier", "twilio") or {}), **values})
+    file.set("notifier", "twilio", to={**file.part("notifier", "twilio"), **values})
     return number
 
 

@@ -17,6 +17,7 @@ from hems.actor.settings import HomeSettings, StorageSettings
 from services.notifier.domain.account import Account
 from services.notifier.domain.outgoing import Accepted, Later, Outgoing
 from services.notifier.domain.wording import clock_time
+from services.notifier.ntfy_channel import NtfyChannel
 from services.notifier.settings import NotifierSettings, phone_number
 from services.notifier.twilio_channel import TwilioChannel
 
@@ -30,18 +31,19 @@ _MESSAGE = TypeAdapter(Outgoing)
 _INDEX = TypeAdapter(list[str])
 
 
-def _number(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def _number(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     try:
-        return phone_number(value)
+        return value if value is None else phone_number(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
 
 @click.command()
-@click.option("--test", "number", required=True, callback=_number, metavar="NUMBER", help="Send a test message to this number.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow it to the phone, for half a minute at most.")
-def notify(number: str, wait: bool) -> None:
-    """Send one SMS by the account in hems.yaml, and say what Twilio answers. The services need not run.
+@click.option("--test", "number", callback=_number, metavar="NUMBER", help="Send a test message to this number.")
+@click.option("--ntfy", "topic", metavar="TOPIC", help="Send it to this topic of ntfy instead.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow an SMS to the phone, for half a minute at most.")
+def notify(number: str | None, topic: str | None, wait: bool) -> None:
+    """Send one test message, by the account in hems.yaml or by ntfy, and say what comes of it. The services need not run.
 
     Example: hems notify --test +447700900123
     """
@@ -50,10 +52,15 @@ def notify(number: str, wait: bool) -> None:
         settings, home = configuration.section(NotifierSettings), configuration.section(HomeSettings)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
-    account = settings.twilio.account()
-    if account is None:
-        raise click.ClickException(_NO_ACCOUNT)
-    asyncio.run(_send_test(account, number, _test_text(home), wait=wait))
+    if (number is None) == (topic is None):
+        raise click.UsageError("name either a number with --test, or a topic with --ntfy")
+    if topic is not None:
+        asyncio.run(_publish_test(_ntfy(settings, home), topic, _test_text(home)))
+    elif number is not None:
+        account = settings.twilio.account()
+        if account is None:
+            raise click.ClickException(_NO_ACCOUNT)
+        asyncio.run(_send_test(account, number, _test_text(home), wait=wait))
 
 
 def _test_text(home: HomeSettings) -> str:
@@ -71,6 +78,19 @@ async def _send_test(account: Account, number: str, text: str, *, wait: bool) ->
         click.echo(f"Twilio took it: {outcome.provider_id}")
         if wait:
             await _follow(channel, outcome.provider_id)
+
+
+def _ntfy(settings: NotifierSettings, home: HomeSettings) -> NtfyChannel:
+    token = settings.ntfy.token.get_secret_value() if settings.ntfy.token else None
+    return NtfyChannel(settings.ntfy.base_url, token, settings.ntfy.timeout_s, f"Home energy ({home.id})")
+
+
+async def _publish_test(channel: NtfyChannel, topic: str, text: str) -> None:
+    async with channel.opened():
+        outcome = await channel.send(topic, text, 600)
+    if not isinstance(outcome, Accepted):
+        raise click.ClickException(f"{topic}: {outcome.reason}.{' Try again later.' if isinstance(outcome, Later) else ''}")
+    click.echo("The ntfy server took it; whoever subscribes to the topic in the app sees it now.")
 
 
 async def _follow(channel: TwilioChannel, provider_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import uuid4
@@ -13,13 +14,13 @@ from hems.actor.logs import Log
 from hems.actor.store import NotAccepted
 from hems.contracts.appliances import ApplianceLabel
 from hems.contracts.catalog import APPLIANCE_LABEL, RELAY_SET_BY
-from hems.contracts.relays import RelayCommand, RelayResult, RelayState
+from hems.contracts.relays import Level, RelayCommand, RelayResult, RelayState
 from services.notifier.book import Book
 from services.notifier.clerk import Clerk
 from services.notifier.domain.account import Incoming
 from services.notifier.domain.answers import MENU, Ask, Codes, Confirm, Mute, Switch, last_announced, read, relay_called, status
 from services.notifier.domain.home import Home, is_news
-from services.notifier.domain.wording import clock_time, name_of
+from services.notifier.domain.wording import day_and_time, name_of
 
 _MOST_AN_HOUR = 20
 _HOUR = timedelta(hours=1)
@@ -33,6 +34,16 @@ class Inbox(Protocol):
     async def incoming(self) -> list[Incoming]:
         """The newest, the oldest of them first; none while it can't be asked."""
         ...
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A switch that a person confirmed; `until` is when the command is no longer followed."""
+
+    person: str
+    relay: str
+    state: Level
+    until: datetime
 
 
 class Conversation:
@@ -51,7 +62,7 @@ class Conversation:
         self._people = people
         self._codes = Codes()
         self._relays: dict[str, RelayState] = {}
-        self._switching: dict[str, tuple[str, str]] = {}
+        self._switching: dict[str, _Asked] = {}
         self._puzzled_at: dict[str, datetime] = {}
         self._log: Log = structlog.get_logger()
 
@@ -59,6 +70,7 @@ class Conversation:
         """Look until cancelled."""
         while True:
             await self._context.clock.sleep(poll_every.total_seconds())
+            self._tell_of_silence()
             for message in await self._inbox.incoming():
                 try:
                     await self._hear(message)
@@ -73,9 +85,22 @@ class Conversation:
         """Tell the person who asked for a switch what has come of it."""
         asked = self._switching.pop(result.id or "", None)
         if asked is not None and result.source == "sms":
-            person, state = asked
-            outcome = f"is {state}" if result.accepted else "refused"
-            self._reply(f"result/{result.id}", person, f"{name_of(relay)} {outcome}{f': {result.reason}' if result.reason else ''}.")
+            outcome = f"is {asked.state}" if result.accepted else "refused"
+            self._reply(f"result/{result.id}", asked.person, f"{name_of(relay)} {outcome}{f': {result.reason}' if result.reason else ''}.")
+
+    def _tell_of_silence(self) -> None:
+        """A person who confirmed a switch is told, too, where nobody has answered while the command was good."""
+        now = self._context.clock.now()
+        for name, asked in [(name, asked) for name, asked in self._switching.items() if now >= asked.until]:
+            try:
+                self._reply(
+                    f"result/{name}",
+                    asked.person,
+                    f"No answer for {name_of(asked.relay)} within a minute; it may not have been switched. STATUS shows where it stands.",
+                )
+                del self._switching[name]
+            except NotAccepted:
+                self._context.health.error("answers_not_kept")
 
     async def _hear(self, message: Incoming) -> None:
         person, now = self._people.get(message.sender), self._context.clock.now()
@@ -97,7 +122,7 @@ class Conversation:
         asked = read(message.text)
         if isinstance(asked, Mute):
             self._clerk.mute(person, now + asked.length)
-            return f"Muted until {clock_time(now + asked.length, self._home.zone)}." if asked.length else "Messages come again."
+            return f"Muted until {day_and_time(now + asked.length, now, self._home.zone)}." if asked.length else "Messages come again."
         if isinstance(asked, Switch):
             return self._ask_for_code(person, asked, now)
         if isinstance(asked, Confirm):
@@ -137,7 +162,7 @@ class Conversation:
         if switch is None:
             return "That code is not valid, or no longer."
         command = RelayCommand(state=switch.state, id=str(uuid4()), issued_at=now, expires_at=now + _COMMAND_VALID_FOR)
-        self._switching[command.id or ""] = (person, switch.state)
+        self._switching[command.id or ""] = _Asked(person, switch.relay, switch.state, now + _COMMAND_VALID_FOR)
         await self._context.say(RELAY_SET_BY, command, relay=switch.relay, source="sms")
         self._log.info("a switch was confirmed by SMS", relay=switch.relay, state=switch.state, by=person)
         return None

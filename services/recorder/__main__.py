@@ -29,7 +29,7 @@ def _of_many(settings: RecorderSettings, fleet: FleetSettings, context: Context)
 
     configuration = Configuration.load()
     home = configuration.section(HomeSettings)
-    url = database_url(settings, home, configuration.section(StorageSettings))
+    url = database_url(settings, configuration.section(StorageSettings).directory / home.id)
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncGenerator[Any]:
@@ -46,7 +46,7 @@ def _of_many(settings: RecorderSettings, fleet: FleetSettings, context: Context)
 def _of_one(settings: RecorderSettings, context: Context) -> Recorder:
     configuration = Configuration.load()
     home, storage = configuration.section(HomeSettings), configuration.section(StorageSettings)
-    url = database_url(settings, home, storage)
+    url = database_url(settings, storage.directory / home.id)
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncGenerator[Opened]:

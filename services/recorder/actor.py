@@ -26,7 +26,8 @@ from hems.contracts.catalog import (
 )  # fmt: skip
 from hems.contracts.energy import HistoryResult
 from services.recorder.batches import Batches
-from services.recorder.domain.counters import Counter
+from services.recorder.domain.calendar import Calendar
+from services.recorder.domain.counters import EXPORTED, Counter
 from services.recorder.domain.failures import Unread
 from services.recorder.domain.records import Row, microseconds, moment
 from services.recorder.domain.series import SeriesRow, UnreadableSeries
@@ -63,8 +64,8 @@ class Keeping(Protocol):
         """What energy cost and costs."""
         ...
 
-    async def start(self, tariff: str | None, now_s: int, carried_mj: Mapping[str, int] | None = None) -> None:
-        """Begin, with a tariff and with what a lost history had counted."""
+    async def start(self, tariff: str | None, now_s: int, noted_mj: Mapping[str, int] | None = None) -> None:
+        """Begin, with a tariff and with what the counters had shown."""
         ...
 
     async def record(self, rows: Sequence[Row]) -> bool:
@@ -145,7 +146,7 @@ class Recorder:
         """Everything worth keeping, acknowledged once it is committed; and questions."""
         return (
             *map(self._input, (kept_mains(channels=self._settings.keep_channels), *kept_besides())),
-            Input(HISTORY_QUERY, self._replies.ask),
+            Input(HISTORY_QUERY, self._replies.ask, unread=self._replies.refuse_unread),
         )
 
     async def run(self) -> None:
@@ -153,7 +154,7 @@ class Recorder:
         async with Patiently(self._opened, self._patience) as opened:
             history = opened.history
             now_s = self._now_s()
-            await self._patience.persistently(lambda: history.start(self._tariff(), now_s, self._carried()))
+            await self._patience.persistently(lambda: history.start(self._tariff(), now_s, self._noted()))
             if opened.set_aside:
                 await self._tell_damage(opened.set_aside)
             async with asyncio.TaskGroup() as tasks:
@@ -201,7 +202,7 @@ class Recorder:
             self._note(found)
             for counter in found:
                 await self._say_counter(history, counter)
-            self._watch_budget(found[0])
+            self._watch_budget(found[0], history.pricing.calendar)
         except NotAccepted as error:
             self._context.health.error("sums_not_noted")
             self._unnoted.failed(error=str(error))
@@ -220,20 +221,20 @@ class Recorder:
         return used_in_tier_period_mj(pricing, counter, self._now_s())
 
     def _note(self, found: Sequence[Counter]) -> None:
-        """Before they are said, beside the history: where that is damaged, counters go on from here."""
-        totals = {counter.subject or "": counter.total_mj for counter in found}
+        """Before they are said, beside the history: where that is damaged, or older than this, counters go on from here."""
+        totals = {counter.subject or "": counter.total_mj for counter in found} | {EXPORTED: found[0].exported_mj}
         with self._context.store.transaction(durable=False) as transaction:
             transaction.put(_COUNTERS, json.dumps(totals).encode())
 
-    def _carried(self) -> dict[str, int]:
+    def _noted(self) -> dict[str, int]:
         return json.loads(self._context.store.get(_COUNTERS) or b"{}")
 
-    def _watch_budget(self, counter: Counter) -> None:
+    def _watch_budget(self, counter: Counter, calendar: Calendar) -> None:
         budget, spent = self._settings.budget.month_cost, money(counter.month_nano)
         if budget is None or spent is None:
             return
         now = self._context.clock.now()
-        month, told = now.strftime("%Y-%m"), json.loads(self._context.store.get(_BUDGET) or b'["", 0]')
+        month, told = f"{calendar.local(now.timestamp()):%Y-%m}", json.loads(self._context.store.get(_BUDGET) or b'["", 0]')
         due = budget_alert(spent, budget, self._currency, month, now, told[1] if told[0] == month else 0)
         if due is not None:
             with self._context.store.transaction() as transaction:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.recorder.database import HEAD, Database, available, only_user, opened, sqlite_path
-from services.recorder.domain.failures import Unusable
+from services.recorder.domain.failures import Unavailable, Unusable
 from services.recorder.tables import METADATA
 
 _BATCH = 5_000
@@ -22,15 +22,23 @@ async def back_up(database: Database, into: Path) -> None:
 
     Raises:
         Unusable: the file exists already.
-        services.recorder.domain.failures.Unavailable: the database can't be read.
+        Unavailable: the database can't be read, or the copy not be written.
     """
     half = _fresh(into)
     if database.path is not None:
-        with contextlib.closing(sqlite3.connect(database.path, timeout=30)) as connection:
-            connection.execute("VACUUM INTO ?", (str(half),))
+        _copy_file(database.path, half)
     else:
         await _copy_out(database, half)
     half.replace(into)
+
+
+def _copy_file(source: Path, into: Path) -> None:
+    try:
+        with contextlib.closing(sqlite3.connect(source, timeout=30)) as connection:
+            connection.execute("VACUUM INTO ?", (str(into),))
+    except sqlite3.Error as error:
+        into.unlink(missing_ok=True)
+        raise Unavailable(f"no copy of the history could be written to {into.parent}: {error}; see that there is room for it") from None
 
 
 def _fresh(into: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -15,10 +16,12 @@ from rich.console import Console
 
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.settings import HomeSettings, StorageSettings
+from hems.setting_up.places import home_folder
 from services.recorder.backup import back_up
 from services.recorder.backup import restore as restore_backup
+from services.recorder.database import sqlite_path
 from services.recorder.domain.failures import Unavailable, Unusable
-from services.recorder.domain.readings_file import Refusals, UnknownForm
+from services.recorder.domain.readings_file import Refusals, Steps, UnknownForm
 from services.recorder.domain.records import Happening, MainsRow, microseconds
 from services.recorder.monthly import read_month
 from services.recorder.opening import OpenHistory, database_url, opened_history
@@ -42,7 +45,7 @@ class Place:
         configuration = Configuration.load()
         self.settings = configuration.section(RecorderSettings)
         self.home = configuration.section(HomeSettings)
-        self.url = database_url(self.settings, self.home, configuration.section(StorageSettings))
+        self.url = database_url(self.settings, _folder(configuration, self.home))
         self.zone = ZoneInfo(self.home.time_zone)
 
     def microseconds(self, local: datetime) -> int:
@@ -54,11 +57,21 @@ class Place:
         """The tariff in hems.yaml."""
         return None if self.settings.tariff is None else self.settings.tariff.model_dump_json(by_alias=True)
 
-    async def with_history(self, work: Callable[[OpenHistory], Coroutine[Any, Any, None]]) -> None:
-        """Open it, and do something with it."""
+    async def with_history(self, work: Callable[[OpenHistory], Coroutine[Any, Any, None]], *, may_begin: bool = False) -> None:
+        """Open it, and do something with it; only what brings something in may begin a new one."""
+        path = sqlite_path(self.url)
+        if path and not path.exists() and not may_begin:
+            raise Unusable(f"there is no history in {path} yet: `hems up` begins one; else run this in the folder that hems.yaml is in")
         async with opened_history(self.url, self.home, for_service=False) as opened:
             await opened.history.read()
             await work(opened)
+
+
+def _folder(configuration: Configuration, home: HomeSettings) -> Path:
+    """The services' own folder where the environment names it to both, as in a container; else where `hems up` puts it."""
+    if "HEMS_STORAGE__DIRECTORY" in os.environ:
+        return configuration.section(StorageSettings).directory / home.id
+    return home_folder(configuration)
 
 
 def _command(work: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -114,20 +127,23 @@ async def import_(device: str | None, time_zone: str | None, file: Path) -> None
     place, refusals = Place(), Refusals()
 
     async def work(opened: OpenHistory) -> None:
-        counts = Counter[type]()
+        counts, steps = Counter[type](), Steps()
         for batch in read_file(file, place.home.id, ZoneInfo(time_zone) if time_zone else place.zone, device, refusals):
             if not counts and batch:
                 await _begin_import(place, opened, min(row.at_us for row in batch))
             await opened.history.record(batch)
             counts.update(map(type, batch))
+            steps.follow(batch)
         await opened.history.count_all()
         click.echo(f"{counts[MainsRow]} readings are in the history; {refusals.count} lines could not be read.")
         if counts[Happening]:
             click.echo(f"{counts[Happening]} starts and ends of appliances are there too.")
+        if steps.long:
+            click.echo(f"{steps.long} times more than a minute lies between two readings: what was used then is not counted but estimated.")
         for sample in refusals.samples:
             click.echo(f"  {sample}", err=True)
 
-    await place.with_history(work)
+    await place.with_history(work, may_begin=True)
 
 
 async def _begin_import(place: Place, opened: OpenHistory, first_us: int) -> None:
@@ -182,6 +198,8 @@ async def report(month: datetime | None, html: Path | None) -> None:
     place = Place()
 
     async def work(opened: OpenHistory) -> None:
+        if not opened.history.newest_us:
+            raise Unusable("nothing has been measured yet: the first report is there a minute after the first reading")
         newest_s = opened.history.newest_us // 1_000_000
         first = month.date() if month else opened.history.calendar.local(newest_s).date().replace(day=1)
         found = await read_month(opened, first, place.home.currency, newest_s)
@@ -202,6 +220,8 @@ async def recost(start: datetime) -> None:
     Example: hems recost --from 2026-01-01
     """
     place = Place()
+    if place.tariff is None:
+        raise Unusable("hems.yaml has no recorder.tariff, and every cost from then on would be lost: `hems setup tariff` asks for one")
 
     async def work(opened: OpenHistory) -> None:
         end_s = (opened.history.newest_us + _MARGIN_US) // 1_000_000

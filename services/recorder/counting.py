@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.tariff import Pricing
-from services.recorder.tables import HOME, counters, days, gaps
+from services.recorder.tables import EXPORT, HOME, counters, days, gaps
 
 _Sums = Mapping[tuple[int, int], Sequence[Any]]
 
@@ -62,12 +62,11 @@ def _counter(
     standing: tuple[int, int],
     missed: Mapping[int, int],
 ) -> Counter:
-    carried_mj, floor_mj = kept.get((home, subject), (0, 0))
     own_today, own_month = standing if subject == HOME else (0, 0)
     return Counter(
         subject=name,
-        total_mj=max(int(floor_mj), int(carried_mj) + _sum(total, home, subject, 0)),
-        exported_mj=_sum(total, home, subject, 1),
+        total_mj=_never_less(kept, home, subject, _sum(total, home, subject, 0)),
+        exported_mj=_never_less(kept, home, EXPORT, _sum(total, home, HOME, 1)) if subject == HOME else 0,
         today_mj=_sum(today, home, subject, 0),
         month_mj=_sum(month, home, subject, 0),
         today_nano=_cost(today, home, subject, own_today),
@@ -76,12 +75,18 @@ def _counter(
     )
 
 
+def _never_less(kept: _Sums, home: int, counter: int, counted_mj: int) -> int:
+    carried_mj, floor_mj = kept.get((home, counter), (0, 0))
+    return max(int(floor_mj), int(carried_mj) + counted_mj)
+
+
 def _standing(pricing: Pricing, calendar: Calendar, first_s: int | None, now_s: int) -> tuple[int, int]:
     """The standing charge of today, and of the days of this month since the history begins."""
     if first_s is None:
         return 0, 0
     start_s = max(calendar.month(now_s)[0], first_s)
-    return pricing.standing_nano(now_s), sum(pricing.standing_nano(day_s) for day_s, _ in calendar.days(start_s, now_s + 1))
+    charges = [pricing.standing_nano(day_s) for day_s, _ in calendar.days(start_s, now_s + 1)]
+    return pricing.standing_nano(calendar.day(now_s)[0]), sum(charges)
 
 
 def _sum(sums: _Sums, home: int, subject: int, column: int) -> int:

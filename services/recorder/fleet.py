@@ -103,7 +103,7 @@ class FleetRecorder:
         others = reading.others() if self._fleet.partitions else (*reading.mains(), *reading.others())
         name = f"{self._around.prefix}-recorder"
         tasks.create_task(self._around.connection(name, everything, others, durable=True).keep())
-        asked = (question_input(self._replies.ask),)
+        asked = (question_input(self._replies),)
         tasks.create_task(self._around.connection(f"{name}-live", everything, asked, durable=False, lend=self._voice).keep())
         for number in range(self._fleet.partitions or 0):
             root = Root("+", f"{self._fleet.prefix}/{number}")

@@ -11,13 +11,13 @@ from services.recorder import ledger
 from services.recorder.counting import Counted, read_counters
 from services.recorder.database import Database, available
 from services.recorder.domain.calendar import Calendar
-from services.recorder.domain.counters import Counter
+from services.recorder.domain.counters import EXPORTED, Counter
 from services.recorder.domain.energy import HOLD_US, HOLE_US, MINUTE_US, SECOND_US, floor_minute, merged, touched
 from services.recorder.domain.failures import Unusable
 from services.recorder.domain.records import Happening, MainsRow, Row, StateRow, moment
 from services.recorder.domain.series import SeriesRow
 from services.recorder.domain.tariff import PriceSeries, Pricing, Tariff, Version
-from services.recorder.tables import HOME, happenings, homes, mains, minutes, notes, series, states, subjects, tariffs
+from services.recorder.tables import EXPORT, HOME, happenings, homes, mains, minutes, notes, series, states, subjects, tariffs
 
 T = TypeVar("T")
 AtRow = TypeVar("AtRow", MainsRow, StateRow)
@@ -27,6 +27,7 @@ _FEW = 500
 _LATE_US = 2 * MINUTE_US
 """What comes later is summed in its own transaction: a start after a kill goes back by four minutes only."""
 _THINNED = "thinned_until_us"
+_ZONE = "time_zone"
 _THIN_STEP_US = 6 * 3_600 * SECOND_US
 
 
@@ -81,12 +82,13 @@ class History:
         """The tariffs that counted and count, and the prices that are known."""
         return self._pricing(self._memory) if self._memory else Pricing((), self.calendar)
 
-    async def start(self, tariff: str | None, now_s: int, carried_mj: Mapping[str, int] | None = None) -> None:
+    async def start(self, tariff: str | None, now_s: int, noted_mj: Mapping[str, int] | None = None) -> None:
         """Read what is known, count what a crash left uncounted, and begin with a tariff.
 
         Args:
             tariff: its definition; the one in force goes on where it is the same.
-            carried_mj: counters of a history that was lost, `""` for the home's; they count where this one is empty.
+            noted_mj: what counters have shown, `""` for the home's: where the history holds less, it was lost or replaced by an
+                older one, and they go on from here.
 
         Raises:
             Unavailable: it can't be reached or written.
@@ -99,9 +101,9 @@ class History:
                 memory.dirty.append((uncounted_us, floor_minute(memory.newest_us) + MINUTE_US))
                 self._fold(connection, memory)
             self._begin_tariff(connection, memory, tariff, now_s)
-            for name, total_mj in ({} if memory.newest_us else carried_mj or {}).items():
-                subject = self._subject(connection, memory, name) if name else HOME
-                ledger.raise_floor(connection, memory.home, subject, 0, total_mj)
+            self._begin_zone(connection, memory)
+            for name, shown_mj in (noted_mj or {}).items():
+                ledger.go_on_from(connection, memory.home, self._counter(connection, memory, name), shown_mj)
 
         await self._write(started)
 
@@ -199,13 +201,12 @@ class History:
         if home is None:
             home = int(connection.execute(select(func.coalesce(func.max(homes.c.id), -1) + 1)).scalar_one())
             connection.execute(insert(homes).values(id=home, name=self._home))
-        named = connection.execute(select(subjects.c.name, subjects.c.id).where(subjects.c.home == home))
         versions = connection.execute(
             select(tariffs.c.since_s, tariffs.c.definition).where(tariffs.c.home == home).order_by(tariffs.c.since_s)
         )
         return _Memory(
             home=home,
-            subjects={str(name): int(number) for name, number in named},
+            subjects=self._subjects(connection, home),
             versions=[Version(since_s, self._parse_tariff(definition)) for since_s, definition in versions],
             prices=self._prices(connection, home),
             thinned_until_us=int(
@@ -214,6 +215,10 @@ class History:
             newest_us=int(connection.execute(select(func.max(mains.c.at_us)).where(mains.c.home == home)).scalar() or 0),
             folded_us=int(connection.execute(select(func.max(minutes.c.at_s)).where(minutes.c.home == home)).scalar() or 0) * SECOND_US,
         )
+
+    def _subjects(self, connection: Connection, home: int) -> dict[str, int]:
+        named = connection.execute(select(subjects.c.name, subjects.c.id).where(subjects.c.home == home))
+        return {str(name): int(number) for name, number in named}
 
     def _pricing(self, memory: _Memory) -> Pricing:
         return Pricing(memory.versions, self.calendar, memory.prices)
@@ -235,7 +240,22 @@ class History:
         connection.execute(insert(tariffs).values(home=memory.home, since_s=since_s, definition=text))
         memory.versions = [*memory.versions, Version(since_s, self._parse_tariff(text))]
 
+    def _begin_zone(self, connection: Connection, memory: _Memory) -> None:
+        """Hours and days are cut by the home's time zone: where that was another one, they would overlap with those to come."""
+        of_home = notes.c.home == memory.home
+        if connection.execute(select(notes.c.value).where(of_home, notes.c.key == _ZONE)).scalar() != self.calendar.zone.key:
+            ledger.roll_up_anew(connection, memory.home, self._pricing(memory))
+            ledger.replace(connection, notes, {"home": memory.home, "key": _ZONE, "value": self.calendar.zone.key})
+
+    def _counter(self, connection: Connection, memory: _Memory, name: str) -> int:
+        if name in ("", EXPORTED):
+            return EXPORT if name else HOME
+        return self._subject(connection, memory, name)
+
     def _subject(self, connection: Connection, memory: _Memory, name: str) -> int:
+        if name not in memory.subjects:
+            # An import in another process may have named some since they were read.
+            memory.subjects |= self._subjects(connection, memory.home)
         if name not in memory.subjects:
             number = max(memory.subjects.values(), default=HOME) + 1
             connection.execute(insert(subjects).values(home=memory.home, id=number, name=name))

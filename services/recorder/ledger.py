@@ -4,6 +4,7 @@ Each is deleted and made anew where a reading came, whether late, twice or in or
 readings say. The functions run inside one transaction.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.recorder.domain.energy import HOLD_US, MINUTE_US, SECOND_US, Minute, Reading, integrate, integrate_held, share
 from services.recorder.domain.tariff import Pricing
-from services.recorder.tables import HOME, counters, days, gaps, mains, minutes, states
+from services.recorder.tables import EXPORT, HOME, counters, days, gaps, hours, mains, minutes, quarters, states
 
 _DAY_US = 86_400 * SECOND_US
 _SUMS = "min(least_mw), max(most_mw), sum(covered_ms), sum(imported_mj), sum(exported_mj), sum(cost_nano)"
@@ -51,6 +52,15 @@ def recost(connection: Connection, home: int, start_s: int, end_s: int, pricing:
             first_s, last_s = max(day_s, start_s), min(next_s, end_s)
             _replace_minutes(connection, home, first_s, last_s, [row for row in repriced if first_s <= row["at_s"] < last_s])
             _roll_up(connection, home, first_s, last_s, pricing)
+
+
+def roll_up_anew(connection: Connection, home: int, pricing: Pricing) -> None:
+    """Make all hours and days anew, as another time zone cuts them; the sum of all stays."""
+    for table in (hours, days):
+        connection.execute(delete(table).where(table.c.home == home))
+    first_s, last_s = connection.execute(select(func.min(quarters.c.at_s), func.max(quarters.c.at_s)).where(quarters.c.home == home)).one()
+    if first_s is not None:
+        _gather_days(connection, home, int(first_s), int(last_s) + 900, pricing)
 
 
 def _fold(connection: Connection, home: int, start_us: int, end_us: int, pricing: Pricing) -> None:
@@ -154,40 +164,53 @@ def _replace_minutes(connection: Connection, home: int, start_s: int, end_s: int
 
 def _keep_floor(connection: Connection, home: int, start_s: int, end_s: int, rows: Sequence[Mapping[str, Any]]) -> None:
     """A late reading may show that less was used than the straight line said: what was counted stays counted."""
-    change: dict[int, int] = {}
+    change = Counter[int]()
     for row in rows:
-        change[row["subject"]] = change.get(row["subject"], 0) + row["imported_mj"]
+        change[row["subject"]] += row["imported_mj"]
+        change[EXPORT] += row["exported_mj"]
     found = connection.execute(
-        select(minutes.c.subject, func.sum(minutes.c.imported_mj))
+        select(minutes.c.subject, func.sum(minutes.c.imported_mj), func.sum(minutes.c.exported_mj))
         .where(minutes.c.home == home, minutes.c.at_s >= start_s, minutes.c.at_s < end_s)
         .group_by(minutes.c.subject)
     )
-    for subject, before_mj in found:
-        change[subject] = change.get(subject, 0) - int(before_mj)
-    for subject in (subject for subject, change_mj in change.items() if change_mj < 0):
-        total_mj = connection.execute(select(func.sum(days.c.imported_mj)).where(days.c.home == home, days.c.subject == subject)).scalar()
-        raise_floor(connection, home, subject, int(total_mj or 0))
+    for subject, imported_mj, exported_mj in found:
+        change[subject] -= int(imported_mj)
+        change[EXPORT] -= int(exported_mj)
+    for counter in (counter for counter, change_mj in change.items() if change_mj < 0):
+        carried_mj, floor_mj = _kept(connection, home, counter)
+        _keep(connection, home, counter, carried_mj, max(floor_mj, carried_mj + _counted_mj(connection, home, counter)))
 
 
-def raise_floor(connection: Connection, home: int, subject: int, counted_mj: int, carried_mj: int | None = None) -> None:
-    """Note what a counter has shown: it never shows less.
+def go_on_from(connection: Connection, home: int, counter: int, shown_mj: int) -> None:
+    """Let a counter go on from what it has shown, where less of it is here: the history is a new one, or an older one."""
+    (carried_mj, floor_mj), counted_mj = _kept(connection, home, counter), _counted_mj(connection, home, counter)
+    if shown_mj > max(floor_mj, carried_mj + counted_mj):
+        _keep(connection, home, counter, shown_mj - counted_mj, shown_mj)
 
-    Args:
-        counted_mj: the sum of the days.
-        carried_mj: what was counted in a history before this one; kept where None.
-    """
+
+def _counted_mj(connection: Connection, home: int, counter: int) -> int:
+    column, subject = (days.c.exported_mj, HOME) if counter == EXPORT else (days.c.imported_mj, counter)
+    return int(connection.execute(select(func.sum(column)).where(days.c.home == home, days.c.subject == subject)).scalar() or 0)
+
+
+def _kept(connection: Connection, home: int, counter: int) -> tuple[int, int]:
     found = connection.execute(
-        select(counters.c.carried_mj, counters.c.floor_mj).where(counters.c.home == home, counters.c.subject == subject)
+        select(counters.c.carried_mj, counters.c.floor_mj).where(counters.c.home == home, counters.c.subject == counter)
     ).one_or_none()
-    carried, floor = (int(found[0]), int(found[1])) if found else (0, 0)
-    carried = carried if carried_mj is None else carried_mj
-    row = {"home": home, "subject": subject, "carried_mj": carried, "floor_mj": max(floor, carried + counted_mj)}
-    replace(connection, counters, row)
+    return (int(found[0]), int(found[1])) if found else (0, 0)
+
+
+def _keep(connection: Connection, home: int, counter: int, carried_mj: int, floor_mj: int) -> None:
+    replace(connection, counters, {"home": home, "subject": counter, "carried_mj": carried_mj, "floor_mj": floor_mj})
 
 
 def _roll_up(connection: Connection, home: int, start_s: int, end_s: int, pricing: Pricing) -> None:
     first_s, last_s = start_s - start_s % 900, -(-end_s // 900) * 900
     _gather(connection, home, "quarter", "minute", "at_s / 900 * 900", first_s, last_s)
+    _gather_days(connection, home, first_s, last_s, pricing)
+
+
+def _gather_days(connection: Connection, home: int, first_s: int, last_s: int, pricing: Pricing) -> None:
     for day_s, next_s in pricing.calendar.days(first_s, last_s):
         hour_s = max(day_s, first_s - (first_s - day_s) % 3_600)
         hour_end_s = min(next_s, last_s + (day_s - last_s) % 3_600)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
-from hems.actor.settings import HomeSettings, StorageSettings
+from hems.actor.settings import HomeSettings
 from services.recorder.answers import Answers
 from services.recorder.database import Database, only_user, opened, sqlite_path
 from services.recorder.domain.calendar import Calendar
@@ -30,11 +30,11 @@ class OpenHistory:
     set_aside: Path | None
 
 
-def database_url(settings: RecorderSettings, home: HomeSettings, storage: StorageSettings) -> str:
-    """Where the history lies."""
+def database_url(settings: RecorderSettings, folder: Path) -> str:
+    """Where the history lies: as the settings say, else in the folder of the home's files."""
     if settings.database is not None:
         return settings.database.get_secret_value()
-    return f"sqlite:///{storage.directory / home.id / 'history.db'}"
+    return f"sqlite:///{folder / 'history.db'}"
 
 
 def parse_tariff(definition: str) -> Tariff:

@@ -1,14 +1,14 @@
 """Answers to questions over the bus: a few at a time, each bounded, so that recording never waits for one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from hems.actor.bus import Received
+from hems.actor.bus import Delivery, Received
 from hems.actor.health import Health
 from hems.contracts.energy import HistoryQuery, HistoryResult
 from services.recorder.domain.failures import TooSlow, Unavailable
-from services.recorder.domain.questions import BadQuestion, Plan, pieces, plan, refusal
+from services.recorder.domain.questions import BadQuestion, Plan, asker_of, pieces, plan, refusal
 
 _MOST_WAITING = 16
 _WORKERS = 2
@@ -57,6 +57,13 @@ class Replies:
             self._queue.put_nowait((received.parameters["home"], received.payload))
         except asyncio.QueueFull:
             await self._refuse(received.parameters["home"], received.payload, "too many questions wait: ask again in a few seconds")
+
+    async def refuse_unread(self, parameters: Mapping[str, str], delivery: Delivery, reason: str) -> None:
+        """Answer what is no question, as far as it says who asks."""
+        asker = None if delivery.retained else asker_of(delivery.payload)
+        if asker is not None:
+            self._health.error("refused_questions")
+            await self._say(parameters["home"], asker[1], refusal(asker[0], f"this is no question: {reason}"))
 
     async def answer_all(self, find: Find) -> None:
         """Answer, until cancelled."""

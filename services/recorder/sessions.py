@@ -13,11 +13,11 @@ from hems.actor.connection import Connection
 from hems.actor.health import Health
 from hems.actor.logs import FaultLog, Log
 from hems.contracts.catalog import HISTORY_QUERY
-from hems.contracts.energy import HistoryQuery
 from hems.contracts.payload import Payload
 from hems.contracts.topic import Root, Topic
 from services.recorder.domain.records import Row, microseconds
 from services.recorder.kept import Kept, kept_besides, kept_mains
+from services.recorder.replies import Replies
 
 P = TypeVar("P", bound=Payload)
 Keep = Callable[[str, Row], Awaitable[None]]
@@ -115,6 +115,6 @@ class Voice:
         return True
 
 
-def question_input(ask: Callable[[Received[HistoryQuery]], Awaitable[None]]) -> Input[Any]:
+def question_input(replies: Replies) -> Input[Any]:
     """Questions of all homes."""
-    return Input(HISTORY_QUERY, ask)
+    return Input(HISTORY_QUERY, replies.ask, unread=replies.refuse_unread)

@@ -11,6 +11,8 @@ from sqlalchemy import BigInteger, Column, Float, MetaData, SmallInteger, Table,
 METADATA = MetaData()
 HOME = 0
 """The subject that is the whole home; appliances count from 1."""
+EXPORT = -1
+"""Among the counters, what the home has sent out."""
 
 
 def _table(name: str, *columns: "Column[Any]") -> Table:

@@ -3,7 +3,7 @@
 import csv
 import importlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, tzinfo
 from itertools import islice
 from pathlib import Path
@@ -128,20 +128,21 @@ def _whole(thousandths: int | None) -> float | None:
 
 @contextmanager
 def csv_writer(path: Path) -> Generator[Writer]:
-    """A CSV file with a header."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        yield _Csv(csv.writer(file))
+    """A CSV file with a header; none where there is nothing to write."""
+    with ExitStack() as stack:
+        yield _Csv(path, stack)
 
 
 class _Csv:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-        self._started = False
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._path = path
+        self._stack = stack
+        self._writer: Any = None
 
     def write(self, records: Sequence[Record]) -> None:
-        if not self._started:
+        if self._writer is None:
+            self._writer = csv.writer(self._stack.enter_context(self._path.open("w", encoding="utf-8", newline="")))
             self._writer.writerow(records[0])
-            self._started = True
         self._writer.writerows(["" if value is None else value for value in record.values()] for record in records)
 
 

@@ -1,7 +1,7 @@
 """`hems setup meter`: which port the meter is on, what its inputs are, and whether there is a voltage sensor."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from hems.actor.configuration import Configuration
 from hems.actor.settings import HomeSettings
@@ -30,34 +30,46 @@ def ask(talk: Conversation, file: ConfigurationFile) -> None:
 def _ask_part(talk: Conversation, file: ConfigurationFile, part: str, default: str) -> None:
     what = {"meter": "the meter", "voltage": "a voltage sensor of its own"}[part]
     while (given := talk.ask(f"Port of {what}, such as /dev/ttyUSB0, or {_NONE}", default)) != _NONE:
-        proposal = examine(port_named(given), None, LISTEN_S, _nominal_voltage_v(load(file.path)), talk.say)
+        invert = _numbers_in(_before(file, part, given).get("invert"))
+        proposal = examine(port_named(given), None, LISTEN_S, _nominal_voltage_v(load(file.path)), talk.say, invert=invert)
         if proposal is not None and proposal.part == part:
             _write(talk, file, proposal)
             return
         if proposal is not None:
             talk.say(f"That is not {what}.")
         default = _NONE
+    known = file.get("sensor", part, "port")
+    if part == "meter" and not known:
+        talk.say("No meter is set yet: run `hems setup meter` when it is plugged in.")
+    if part == "voltage" and known:
+        _take_out(talk, file, known)
+
+
+def _take_out(talk: Conversation, file: ConfigurationFile, port: str) -> None:
+    if talk.confirm(f"Shall the voltage sensor on {port} be taken out of {file.path}?", default=False):
+        file.remove("sensor", "voltage", "port")
+        file.save(SensorSettings)
 
 
 def _write(talk: Conversation, file: ConfigurationFile, proposal: Proposal) -> None:
-    values = dict(proposal.values)
-    if proposal.part == "meter":
-        values |= _inputs(talk, values, proposal)
-    if _same_port(file, proposal):
-        before: Mapping[str, Any] = file.get("sensor", proposal.part)
-        values = {**before, **values}
-    file.set("sensor", proposal.part, to=values)
+    before = _before(file, proposal.part, proposal.values["port"])
+    inputs = _inputs(talk, before, proposal) if proposal.part == "meter" else {}
+    file.set("sensor", proposal.part, to={**before, **proposal.values, **inputs})
     file.save(SensorSettings)
     talk.say(f"Written into {file.path}.")
 
 
-def _inputs(talk: Conversation, values: Mapping[str, Any], proposal: Proposal) -> dict[str, Any]:
-    default = ", ".join(map(str, values["mains_channels"]))
+def _inputs(talk: Conversation, before: Mapping[str, Any], proposal: Proposal) -> dict[str, Any]:
+    known = [channel for channel in _numbers_in(before.get("mains_channels")) if channel in proposal.inputs]
+    default = ", ".join(map(str, known or proposal.values["mains_channels"]))
     inputs = talk.ask("Which inputs have their clamp on the incoming supply? Only these are summed", default, _numbers)
-    turned = [remark for remark in proposal.remarks if remark.kind == "reversed"]
-    if turned and talk.confirm("A clamp sits the wrong way round. Shall its sign be turned here, so that you need not turn the clamp?"):
-        return {"mains_channels": inputs, "invert": inputs}
-    return {"mains_channels": inputs}
+    turned = sorted(set(inputs) & set(proposal.negative))
+    question = (
+        f"The clamp of input {' and '.join(map(str, turned))} sits the wrong way round. Shall its sign be turned here, not the clamp?"
+    )
+    if not turned or not talk.confirm(question):
+        return {"mains_channels": inputs}
+    return {"mains_channels": inputs, "invert": sorted(set(_numbers_in(before.get("invert"))) ^ set(turned))}
 
 
 def _numbers(text: str) -> list[int]:
@@ -67,9 +79,13 @@ def _numbers(text: str) -> list[int]:
     return numbers
 
 
-def _same_port(file: ConfigurationFile, proposal: Proposal) -> bool:
-    """What was set for this very port by hand or by calibration stays."""
-    return file.get("sensor", proposal.part, "port") == proposal.values["port"]
+def _before(file: ConfigurationFile, part: str, port: str) -> Mapping[str, Any]:
+    """What was set for this very port by hand or by calibration: it stays."""
+    return file.get("sensor", part) if file.get("sensor", part, "port") == port else {}
+
+
+def _numbers_in(value: Any) -> list[int]:
+    return [one for one in cast("list[Any]", value) if isinstance(one, int)] if isinstance(value, list) else []
 
 
 def _nominal_voltage_v(configuration: Configuration) -> float:

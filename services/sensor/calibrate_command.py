@@ -18,6 +18,7 @@ from hems.setting_up.places import configuration_path, load
 from services.sensor.calibrating import Phase, PortFailed, powers, take_phase, take_voltages
 from services.sensor.calibration_book import CalibrationBook, Change, Entry
 from services.sensor.domain.calibration import LEAST_READINGS, Calibration, Refused, load_at, power_calibration, voltage_calibration
+from services.sensor.domain.mains import is_near
 from services.sensor.domain.telling import port_problem
 from services.sensor.settings import SensorSettings
 
@@ -64,20 +65,23 @@ def voltage(true_v: float, readings: int, config: Path | None, *, yes: bool) -> 
     "--load", "load_w", type=float, required=True, help="What the load draws, W: a kettle or a heater, by a plug-in meter or its plate."
 )
 @click.option("--rated-at", "rated_v", type=click.FloatRange(90, 260), help="The plate's voltage, V, where the figure is the plate's.")
+@click.option("--wifi-voltage", "wifi_v", type=click.FloatRange(90, 260), help="What a voltage sensor on Wi-Fi says meanwhile, V.")
 @_readings
 @_yes
 @_config
-def power(load_w: float, rated_v: float | None, readings: int, config: Path | None, *, yes: bool) -> None:
+def power(load_w: float, rated_v: float | None, wifi_v: float | None, readings: int, config: Path | None, *, yes: bool) -> None:
     """Set the meter's scale by a known load, which is switched on when this asks. Let the rest of the home rest meanwhile.
 
-    Where the board says its `vest` meanwhile (it does when it starts), that is written too.
+    Where the board says its `vest` meanwhile (it does when it starts), that is written too. A voltage sensor that speaks by Wi-Fi is not
+    heard while the services are stopped: note what it says before, and give it with --wifi-voltage.
 
     Example: hems calibrate power --load 2000 --rated-at 230
     """
     configuration = _loaded(config)
     settings, home = configuration.section(SensorSettings), configuration.section(HomeSettings)
+    _check_voltage(settings, home, wifi_v)
     phases = [
-        _phase(settings, home, readings, words)
+        _with_voltage(_phase(settings, home, readings, words), wifi_v)
         for words in ("Switch the load off", "Switch the load on", "Switch the load off again")
     ]  # fmt: skip
     vest_v = _vest(phases) or settings.meter.vest_v
@@ -110,8 +114,7 @@ def undo(config: Path | None) -> None:
         if file.get(*key) != change.after:
             raise click.ClickException(f"{change.key} was changed since ({file.get(*key)}, not {change.after:g}); change it by hand")
         file.remove(*key) if change.before is None else file.set(*key, to=change.before)
-    file.save(SensorSettings)
-    book.add(replace(last, undone=True))
+    _save(file, book, replace(last, undone=True))
     for change in last.changes:
         click.echo(f"{change.key}: {change.after:g} → {'its default' if change.before is None else format(change.before, 'g')}")
 
@@ -132,6 +135,21 @@ def _phase(settings: SensorSettings, home: HomeSettings, readings: int, words: s
     except Left:
         raise click.Abort from None
     return _read(take_phase(settings, home.nominal_voltage_v, readings, _progress))
+
+
+def _check_voltage(settings: SensorSettings, home: HomeSettings, wifi_v: float | None) -> None:
+    if wifi_v is None:
+        return
+    if settings.voltage.port is not None:
+        raise click.ClickException(f"the voltage sensor on {settings.voltage.port} is read itself: leave --wifi-voltage out")
+    if not is_near(wifi_v, home.nominal_voltage_v):
+        raise click.ClickException(
+            f"{wifi_v:g} V is no mains voltage of {home.nominal_voltage_v:g} V; the services would not use it either"
+        )
+
+
+def _with_voltage(phase: Phase, wifi_v: float | None) -> Phase:
+    return phase if wifi_v is None else replace(phase, voltage_v=wifi_v)
 
 
 def _read(work: Coroutine[Any, Any, T]) -> T:
@@ -180,9 +198,21 @@ def _write(configuration: Configuration, found: Calibration, changes: dict[str, 
     if not yes and not click.confirm(f"Write it into {configuration.file}?", default=True):
         click.echo("Nothing was changed.")
         return
-    book = CalibrationBook(configuration.section(StorageSettings).directory)
     for change in entries:
         file.set(*change.key.split("."), to=change.after)
-    file.save(SensorSettings)
-    book.add(Entry(datetime.now(UTC).isoformat(), tuple(entries), found.uncertainty))
+    entry = Entry(datetime.now(UTC).isoformat(), tuple(entries), found.uncertainty)
+    _save(file, CalibrationBook(configuration.section(StorageSettings).directory), entry)
     click.echo("Written. `hems calibrate undo` takes it back.")
+
+
+def _save(file: ConfigurationFile, book: CalibrationBook, entry: Entry) -> None:
+    """Write both, the book first: what stands in hems.yaml alone could not be undone."""
+    try:
+        book.add(entry)
+        try:
+            file.save(SensorSettings)
+        except BaseException:
+            book.add(replace(entry, undone=not entry.undone))
+            raise
+    except (ConfigurationError, OSError) as error:
+        raise click.ClickException(f"it can't be written ({error}); nothing was changed. Does {file.path} belong to this user?") from None

@@ -44,7 +44,8 @@ class CalibrationBook:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(entry)) + "\n")
+            # On a line of its own, whatever a power cut left of the one before.
+            file.write("\n" + json.dumps(asdict(entry)) + "\n")
 
     def last(self) -> Entry | None:
         """The newest calibration that was not undone."""
@@ -58,7 +59,15 @@ class CalibrationBook:
 
     def _entries(self) -> Sequence[Entry]:
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return ()
-        return [_ENTRY.validate_json(line) for line in lines if line.strip()]
+        return [entry for line in lines if (entry := _entry(line)) is not None]
+
+
+def _entry(line: str) -> Entry | None:
+    """None for a line that a power cut tore: the others still tell."""
+    try:
+        return _ENTRY.validate_json(line)
+    except ValueError:
+        return None

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -14,16 +14,17 @@ from services.sensor.detecting import LISTEN_S
 from services.sensor.domain.proposal import as_yaml
 from services.sensor.examination import examine
 from services.sensor.serial_ports import SerialPortFound, port_named, serial_ports
+from services.sensor.settings import Baud
 
 _DEV = Path("/dev")
 
 
 @click.command()
 @click.argument("ports", nargs=-1)
-@click.option("--speed", type=click.IntRange(300, 1_000_000), help="Try this speed only, baud.")
+@click.option("--speed", type=click.Choice([str(baud) for baud in get_args(Baud)]), help="Try this speed only, baud.")
 @click.option("--listen", "listen_s", type=click.FloatRange(min=0.2), default=LISTEN_S, show_default=True, help="So long at each speed, s.")
 @click.option("--all", "every", is_flag=True, help="Open every port, save those that are obviously something else's.")
-def detect(ports: Sequence[str], speed: int | None, listen_s: float, *, every: bool) -> None:
+def detect(ports: Sequence[str], speed: str | None, listen_s: float, *, every: bool) -> None:
     """Find the meter: list the serial ports, listen at the usual speeds, and print the `sensor:` section for hems.yaml.
 
     Only ports are opened that are named (PORTS, or in hems.yaml) or obviously a meter's: opening somebody else's may disturb it. Stop the
@@ -37,7 +38,9 @@ def detect(ports: Sequence[str], speed: int | None, listen_s: float, *, every: b
         raise click.ClickException(f"{error}\nMend hems.yaml first; `hems check-config` names every mistake") from None
     nominal_voltage_v = _nominal_voltage_v(configuration)
     found = [port_named(port) for port in ports] or list(_listed(_configured(configuration), every=every))
-    proposals = [proposal for port in found if (proposal := examine(port, speed, listen_s, nominal_voltage_v, click.echo))]
+    proposals = [
+        proposal for port in found if (proposal := examine(port, int(speed) if speed else None, listen_s, nominal_voltage_v, click.echo))
+    ]
     parts = {proposal.part: proposal.values for proposal in reversed(proposals)}
     if not parts:
         click.echo("\nNo meter was found. Name the port that it is on, such as `hems detect /dev/ttyUSB0`, or see docs/failures.md.")

@@ -6,9 +6,10 @@ JSON lines: the first about the port, then `{"after_s": …, "bytes": "…"}`, e
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol, TextIO
 
-from services.sensor.serial_port import SerialPort
+from services.sensor.serial_port import Incoming, SerialPort
 
 
 class Progress(Protocol):
@@ -29,18 +30,23 @@ def entry(after_s: float, data: bytes) -> str:
     return json.dumps({"after_s": round(after_s, 6), "bytes": data.decode("latin-1")}) + "\n"
 
 
-async def record_port(port: SerialPort, baud: int, target: TextIO, progress: Progress) -> None:
-    """Write until cancelled, each piece at once.
+async def record_port(port: SerialPort, baud: int, path: Path, progress: Progress) -> None:
+    """Write until cancelled, each piece at once; a file that is there is left alone until the port is open.
 
     Raises:
-        OSError: the port can't be opened, or is gone.
+        OSError: the port can't be opened, or is gone; or the file can't be written, whose name it holds then.
     """
     async with port.opened() as incoming:
-        target.write(header(port.path, baud, datetime.now(UTC)))
-        began_s, count = time.monotonic(), 0
-        while True:
-            data = await incoming.read()
-            target.write(entry(time.monotonic() - began_s, data))
-            target.flush()
-            count += len(data)
-            progress(count)
+        with path.open("w", encoding="utf-8") as target:
+            await _copy(port, baud, incoming, target, progress)
+
+
+async def _copy(port: SerialPort, baud: int, incoming: Incoming, target: TextIO, progress: Progress) -> None:
+    target.write(header(port.path, baud, datetime.now(UTC)))
+    began_s, count = time.monotonic(), 0
+    while True:
+        data = await incoming.read()
+        target.write(entry(time.monotonic() - began_s, data))
+        target.flush()
+        count += len(data)
+        progress(count)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import termios
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -39,9 +40,12 @@ class SerialPort:
             await incoming.ended.wait()
 
     def _open(self) -> Any:
-        if self.path.startswith("socket://"):
-            return serial.serial_for_url(self.path)
-        return serial.Serial(self.path, baudrate=self._baud, exclusive=True)
+        try:
+            if self.path.startswith("socket://"):
+                return serial.serial_for_url(self.path)
+            return serial.Serial(self.path, baudrate=self._baud, exclusive=True)
+        except (ValueError, termios.error) as error:  # a speed that the adapter lacks, or one that is pulled out just now
+            raise OSError(f"it can't be set to {self._baud} baud: {error}") from None
 
 
 class Incoming(asyncio.Protocol):

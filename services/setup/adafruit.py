@@ -21,6 +21,8 @@ def ask(talk: Conversation, file: ConfigurationFile) -> None:
     talk.say("\nA dashboard in the cloud, at Adafruit IO (free at https://io.adafruit.com). All else works without it.")
     known = file.get("bridge_adafruit", "username")
     if not talk.confirm("Shall the home be shown there?", default=known is not None):
+        if known is not None:
+            _leave(talk, file)
         return
     username = talk.ask("Username there", str(known or ""), _username)
     key_file = load(file.path).section(StorageSettings).directory / "secrets" / "adafruit_key"
@@ -34,6 +36,13 @@ def ask(talk: Conversation, file: ConfigurationFile) -> None:
     file.set("bridge_adafruit", "key_file", to=str(key_file))
     file.save()
     _dry_run(talk, file)
+
+
+def _leave(talk: Conversation, file: ConfigurationFile) -> None:
+    for key in ("username", "key_file"):
+        file.remove("bridge_adafruit", key)
+    file.save()
+    talk.say("Nothing of the home goes there any more. What is there already stays until you delete it at io.adafruit.com.")
 
 
 def is_there(command: str = _COMMAND) -> bool:

@@ -12,9 +12,9 @@ from hems.actor.settings import HomeSettings, StorageSettings
 from hems.setting_up.commands import run_hems
 from hems.setting_up.configuration_file import ConfigurationFile
 from hems.setting_up.conversation import Conversation, Left, Terminal
-from hems.setting_up.places import configuration_path, is_up, load
+from hems.setting_up.places import configuration_path, hand_over, is_up, load
 from hems.setting_up.step import Ask
-from services.setup.page import PageConversation
+from services.setup.page import PageConversation, PortTaken
 
 STEPS = {
     "home": ("services.setup.home", "its name, time and money"),
@@ -42,14 +42,23 @@ def setup(parts: Sequence[str], config: Path | None, page_port: int, *, page: bo
     path = configuration_path(config)
     _only_while_stopped(path)
     try:
-        if page:
+        _ask(path, parts or list(STEPS), page_port if page else None)
+    finally:
+        hand_over(load(path).section(StorageSettings).directory)
+
+
+def _ask(path: Path, parts: Sequence[str], page_port: int | None) -> None:
+    try:
+        if page_port is not None:
             with PageConversation(page_port) as conversation:
                 click.echo(f"Open {conversation.address} on this computer. Ctrl-C ends it.")
-                _converse(conversation, path, parts or list(STEPS))
+                _converse(conversation, path, parts)
                 conversation.end("That was all: this page may be closed.")
         else:
             click.echo("An empty answer takes what stands in brackets; Ctrl-C leaves.")
-            _converse(Terminal(), path, parts or list(STEPS))
+            _converse(Terminal(), path, parts)
+    except PortTaken as error:
+        raise click.ClickException(f"{error}; choose another with --page-port") from None
     except (Left, KeyboardInterrupt):
         click.echo("\nLeft. What was written stays; `hems setup` may be run again at any time.")
         sys.exit(1)

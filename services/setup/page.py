@@ -28,6 +28,10 @@ button { font: inherit; padding: .4rem 1rem; margin: .6rem .4rem 0 0 }
 """
 
 
+class PortTaken(Exception):
+    """The page can't be served at its port."""
+
+
 class PageConversation(Conversation):
     """A conversation with whoever opens the page. Used as a context: it listens while that is open."""
 
@@ -46,9 +50,12 @@ class PageConversation(Conversation):
         """Listen.
 
         Raises:
-            OSError: the port is taken.
+            PortTaken: another program listens there.
         """
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self))
+        try:
+            self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self))
+        except OSError as error:
+            raise PortTaken(f"port {self._port} can't be listened on ({error.strerror})") from None
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self

@@ -1,6 +1,7 @@
 """`hems up`."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TextIO
 import click
 
 from hems.actor.configuration import ConfigurationError
+from services.supervisor.log_file import LogFile
 from services.supervisor.mosquitto import BrokerFailed, BrokerNotFound
 from services.supervisor.plan import Plan, Wishes, decide
 from services.supervisor.processes import Say
@@ -27,7 +29,7 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright
 @click.option("--home", help="The home's id, in every topic.")
 @click.option("--watch/--no-watch", default=None, help="Show the home in the terminal.  [default: only for the demo]")
 @click.option(
-    "--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("var"), show_default=True, help="Where state is kept."
+    "--directory", type=click.Path(file_okay=False, path_type=Path), help="Where state is kept.  [default: storage.directory, var]"
 )
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The configuration.  [default: hems.yaml, if there is one]")
 def up(
@@ -37,7 +39,7 @@ def up(
     page_port: int | None,
     home: str | None,
     watch: bool | None,
-    directory: Path,
+    directory: Path | None,
     config: Path | None,
 ) -> None:
     """Start the broker and all services, and keep them up until Ctrl-C.
@@ -46,7 +48,7 @@ def up(
     """
     try:
         plan = decide(Wishes(directory, demo, speed, port, page_port, home, config))
-        with only_one(plan.workspace.directory.with_name(f"{plan.workspace.directory.name}.lock")):
+        with only_one(plan.lock):
             _start(plan, watch=sys.stdout.isatty() and (demo if watch is None else watch))
     except (ConfigurationError, BrokerNotFound, BrokerFailed, RecordingUnreadable, Occupied, OSError) as error:
         click.echo(f"hems up: {error}", err=True)
@@ -75,23 +77,36 @@ def _introduce(plan: Plan) -> None:
 
 @contextmanager
 def _speaker(plan: Plan, *, watch: bool) -> Generator[Say]:
-    if not watch:
-        yield _line_writer(sys.stdout, colour=sys.stdout.isatty())
-        return
-    log = plan.workspace.directory / "hems.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    click.echo(f"The services' logs go to {log}.")
-    with log.open("a", encoding="utf-8") as file:
-        yield _line_writer(file, colour=False)
+    """Lines go into the home's log, and to the terminal where nothing else is drawn there."""
+    log = LogFile(plan.workspace.directory / "hems.log")
+    if watch:
+        click.echo(f"The services' logs go to {plan.workspace.directory / 'hems.log'}.")
+    terminal = None if watch else line_writer(sys.stdout, colour=sys.stdout.isatty())
+
+    def say(name: str, line: str) -> None:
+        log.write(f"{name:<14}| {line}")
+        if terminal:
+            terminal(name, line)
+
+    try:
+        yield say
+    finally:
+        log.close()
 
 
-def _line_writer(file: TextIO, *, colour: bool) -> Say:
+def line_writer(file: TextIO, *, colour: bool) -> Say:
+    """Writes lines with their names; a reader that has gone, or a full disk, must not end what is written about."""
     colours: dict[str, str] = {}
 
     def say(name: str, line: str) -> None:
         chosen = colours.setdefault(name, _COLOURS[len(colours) % len(_COLOURS)])
         prefix = click.style(f"{name:<14}|", fg=chosen) if colour else f"{name:<14}|"
-        file.write(f"{prefix} {line}\n")
-        file.flush()
+        try:
+            file.write(f"{prefix} {line}\n")
+            file.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())  # else Python tries once more at its end, and fails
+        except OSError:
+            return
 
     return say

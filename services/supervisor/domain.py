@@ -1,4 +1,4 @@
-"""When to start again what ended."""
+"""When to start again what ended, and when a demo begins."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,10 @@ _LONGEST_DELAY_S = 30.0
 _LONG_ENOUGH_S = 60.0
 _CONFIGURATION_DELAY_S = 60.0
 _CONFIGURATION_STATUS = 78
+_SHORTEST_LEAD_S = 4.0
+_LONGEST_LEAD_S = 20.0
+_STARTS_FOR_ALL = 2.5
+"""All services together take so many times as long to start as one process alone."""
 
 
 @dataclass
@@ -27,6 +31,15 @@ class RestartPolicy:
         delay_s = _FIRST_DELAY_S if lived_s >= _LONG_ENOUGH_S else self._delay_s
         self._delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
         return delay_s
+
+
+def demo_lead_s(one_start_s: float) -> float:
+    """How long after the first service's start the recording begins: a slow computer must not miss the appliance that it begins with.
+
+    Args:
+        one_start_s: what starting one process took just now.
+    """
+    return min(max(_SHORTEST_LEAD_S, _STARTS_FOR_ALL * one_start_s), _LONGEST_LEAD_S)
 
 
 def why(status: int) -> str:

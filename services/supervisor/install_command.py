@@ -2,8 +2,10 @@
 
 import grp
 import os
+import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +44,26 @@ def install_service(config: Path, secrets: Path, directory: Path, show: bool) ->
     except OSError as error:
         raise click.ClickException(f"{directory / _NAME} can't be written ({error.strerror}): run this with sudo") from None
     click.echo(f"{directory / _NAME} is written.")
+    if closed := closed_to_others((Path(sys.prefix), Path(sys.executable).resolve())):
+        click.echo(
+            f"Look here: the service runs as a user of its own, who may not enter {closed}. Move hems to a folder such as /opt/hems, "
+            f"run `make setup` there, and this again; or let others in, `chmod o+x {closed}`.",
+            err=True,
+        )
+        return
+    if config.is_file() and (closed_to_others((config.absolute(),)) or not config.stat().st_mode & stat.S_IROTH):
+        click.echo(f"Look here: that user may not read {config}: `sudo chmod o+r {config}`, and run this again.", err=True)
+        return
     if directory == Path("/etc/systemd/system") and Path("/run/systemd/system").exists() and os.geteuid() == 0:
         for command in (["daemon-reload"], ["enable", "--now", _NAME]):
             subprocess.run(["systemctl", *command], check=True)  # noqa: S607  it is where the system says
         click.echo("hems runs, and starts with the computer. `journalctl -u hems -f` shows what it says.")
+
+
+def closed_to_others(paths: Sequence[Path]) -> Path | None:
+    """The first folder on the way to one of these that other users may not enter, as home folders often are."""
+    folders = (folder for path in paths for folder in reversed(path.parents))
+    return next((folder for folder in folders if not folder.stat().st_mode & stat.S_IXOTH), None)
 
 
 def _exists(group: str) -> bool:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hems.actor.account import ACCOUNT
 from hems.actor.configuration import Configuration
-from hems.actor.settings import BrokerSettings, HomeSettings
+from hems.actor.settings import BrokerSettings, HomeSettings, StorageSettings
+from hems.setting_up.places import lock_of
 from services.supervisor.settings import SupervisorSettings
 from services.supervisor.workspace import Workspace, free_port
 
@@ -20,7 +22,7 @@ DEMO_PAGE_PORT = 8080
 class Wishes:
     """What the command line asks for, over the configuration."""
 
-    directory: Path
+    directory: Path | None = None
     demo: bool = False
     speed: float = 20.0
     port: int | None = None
@@ -42,10 +44,16 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
+    def lock(self) -> Path:
+        """What only one `hems up` may hold; the demo's lies beside its folder, which is emptied at each start."""
+        directory = self.workspace.directory
+        return directory.with_name(f"{directory.name}.lock") if self.demo else lock_of(directory)
+
+    @property
     def account(self) -> Path:
         """Where a person's own MQTT client finds what it needs."""
         directory = self.workspace.directory
-        return (directory.parent if self.demo else directory) / "mqtt.env"
+        return (directory.parent if self.demo else directory) / ACCOUNT
 
     @property
     def page(self) -> str | None:
@@ -87,7 +95,8 @@ def decide(wishes: Wishes) -> Plan:
     broker = broker.model_copy(
         update={"host": "127.0.0.1", "tls": False, "port": free_port("127.0.0.1", wanted)} if wishes.demo else {"port": wanted}
     )
-    workspace = Workspace((wishes.directory / "demo" if wishes.demo else wishes.directory).absolute())
+    directory = wishes.directory or configuration.section(StorageSettings).directory
+    workspace = Workspace((directory / "demo" if wishes.demo else directory).absolute())
     plan = Plan(workspace, home.id, broker, supervisor.services, wishes.demo or supervisor.own_broker, wishes.demo)
     return _with_environment(plan, wishes)
 

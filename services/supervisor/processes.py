@@ -24,10 +24,18 @@ async def keep_running(name: str, command: Sequence[str], environment: Mapping[s
     policy = RestartPolicy()
     while True:
         began_s = time.monotonic()
-        status = await run_once(name, command, environment, say)
+        status = await _run_if_possible(name, command, environment, say)
         delay_s = policy.delay_s(status, time.monotonic() - began_s)
         say(name, f"{name} {why(status)}; it starts again in {delay_s:g} s")
         await asyncio.sleep(delay_s)
+
+
+async def _run_if_possible(name: str, command: Sequence[str], environment: Mapping[str, str], say: Say) -> int:
+    try:
+        return await run_once(name, command, environment, say)
+    except OSError as error:  # no memory for one more process, or too many files open: that may pass
+        say(name, f"{name} can't be started: {error}")
+        return 1
 
 
 async def run_once(name: str, command: Sequence[str], environment: Mapping[str, str], say: Say) -> int:

@@ -60,6 +60,8 @@ RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+# Refused rather than killed: numpy asks for memory on a certain node (mbind), and does without.
+SystemCallErrorNumber=EPERM
 MemoryMax={memory}M
 TasksMax=200
 

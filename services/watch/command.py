@@ -13,17 +13,17 @@ from zoneinfo import ZoneInfo
 
 import click
 import structlog
-from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
 
+from hems.actor.account import ACCOUNT, client_of
 from hems.actor.bus import Session
 from hems.actor.clock import WallClock
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.connection import Connection
 from hems.actor.health import Health
 from hems.actor.mqtt_bus import MqttBroker
-from hems.actor.settings import BrokerSettings, HomeSettings
+from hems.actor.settings import BrokerSettings, HomeSettings, StorageSettings
 from hems.contracts.alerts import NotifyMessage
 from hems.contracts.appliances import ApplianceEvent
 from hems.contracts.mains import Mains
@@ -32,6 +32,7 @@ from hems.contracts.topic import Root
 from services.watch.actor import Watch
 from services.watch.domain import View, readable, sentence, told
 from services.watch.screen import picture
+from services.watch.trouble import TroubleLog
 
 _FRAMES_A_SECOND = 4
 _PICTURE_WIDTH = 96
@@ -39,11 +40,11 @@ _PICTURE_WIDTH = 96
 
 @click.command()
 @click.option(
-    "--account", type=click.Path(dir_okay=False, path_type=Path), default="var/mqtt.env", show_default=True, help="Broker and password."
+    "--account", type=click.Path(dir_okay=False, path_type=Path), help="Broker and password.  [default: mqtt.env in the storage folder]"
 )
 @click.option("--picture", "saved", type=click.Path(dir_okay=False, path_type=Path), help="Save the last screen here, as SVG.")
 @click.option("--page", help="Where the page is, to be shown.")
-def watch(account: Path, saved: Path | None, page: str | None) -> None:
+def watch(account: Path | None, saved: Path | None, page: str | None) -> None:
     """Show the home in the terminal, live: power, appliances, events, relays, services. Plain lines where there is no terminal.
 
     Example: hems watch
@@ -51,32 +52,21 @@ def watch(account: Path, saved: Path | None, page: str | None) -> None:
     try:
         configuration = Configuration.load()
         home, broker = configuration.section(HomeSettings), configuration.section(BrokerSettings)
+        account = account or configuration.section(StorageSettings).directory / ACCOUNT
     except ConfigurationError as error:
         click.echo(f"hems watch: {error}", err=True)
         sys.exit(78)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(*_with_account(home, broker, account), View(page=page), saved))
+        asyncio.run(_watch(ZoneInfo(home.time_zone), *client_of(home, broker, account), View(page=page), saved))
 
 
-def _with_account(home: HomeSettings, broker: BrokerSettings, account: Path) -> tuple[HomeSettings, BrokerSettings, Root]:
-    """The account that `hems up` wrote, unless the configuration names a user of the broker."""
-    if broker.password is not None or not account.exists():
-        broker = broker.model_copy(update={"username": broker.username or "client"})
-        return home, broker, Root(home.id, broker.prefix)
-    values = dict(line.split("=", 1) for line in account.read_text(encoding="utf-8").splitlines() if "=" in line)
-    prefix, home_id, _ = values["MQTT_TOPICS"].split("/")
-    changes = {"host": values["MQTT_HOST"], "port": int(values["MQTT_PORT"]), "username": values["MQTT_USER"]}
-    return home, broker.model_copy(update={**changes, "password": SecretStr(values["MQTT_PASSWORD"])}), Root(home_id, prefix)
-
-
-async def _watch(home: HomeSettings, broker: BrokerSettings, root: Root, view: View, saved: Path | None) -> None:
+async def _watch(zone: ZoneInfo, broker: BrokerSettings, root: Root, view: View, saved: Path | None) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, asyncio.current_task())
-    clock, zone = WallClock(), ZoneInfo(home.time_zone)
-    console = Console()
+    clock, console = WallClock(), Console()
     actor = Watch(view, _nothing if console.is_terminal else _plain_line)
     session = Session(f"{root.prefix}-{root.home}-watch-{os.getpid()}")
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    log: Any = structlog.get_logger()
+    log: Any = TroubleLog(view) if console.is_terminal else structlog.get_logger()
     connection = Connection(MqttBroker(broker), session, actor.inputs, (), root=root, clock=clock, health=Health(clock.now()), log=log)
     with contextlib.suppress(asyncio.CancelledError):
         async with asyncio.TaskGroup() as tasks:

@@ -18,9 +18,10 @@ _MESSAGES_KEPT = 5
 
 @dataclass
 class View:
-    """The home as the messages so far tell it."""
+    """The home as the messages so far tell it; `trouble` is why none come now."""
 
     page: str | None = None
+    trouble: str | None = None
     mains: Mains | None = None
     powers_w: deque[float] = field(default_factory=lambda: deque[float](maxlen=_POWERS_KEPT))
     appliances: dict[str, ApplianceState] = field(default_factory=dict[str, ApplianceState])

@@ -16,6 +16,8 @@ _MARGIN = 6
 def picture(view: View, *, width: int, zone: ZoneInfo) -> RenderableType:
     """The whole screen, `width` characters wide, in the home's local time."""
     parts: list[RenderableType] = [_power(view, width, zone), _appliances(view)]
+    if view.trouble:
+        parts.insert(0, Panel(Text(f"{view.trouble}; it is tried again. Does `hems up` run?", style="yellow"), title="look here"))
     if view.relays:
         parts.append(_relays(view, zone))
     parts.append(_events(view, zone))

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 DIMENSIONLESS = {
     "confidence",
     "power_factor",
+    "log_odds",
     "value",
     "today_cost",
     "month_cost",

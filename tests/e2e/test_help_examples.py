@@ -14,7 +14,7 @@ from tests.support import fake_meters
 from tests.support.broker import free_port
 from tests.support.fake_meters import FakeMeter
 
-ANSWERS = {"calibrate power": "\n\n\nyes\n", "setup": "\n\nnone\n"}
+ANSWERS = {"calibrate power": "\n\n\nyes\n", "setup": "\n\nnone\nno\n"}
 EXPECTED = {
     "detect": (0, "a voltage sensor (zmpt101b)"),
     "setup": (0, "hems.yaml is ready"),
@@ -69,3 +69,32 @@ def test_every_command_of_the_first_hour_is_tried() -> None:
     group = main.get_command(click.Context(main), "calibrate")
     assert isinstance(group, click.Group)
     assert {name.removeprefix("calibrate ") for name in EXPECTED if name.startswith("calibrate ")} == set(group.commands)
+
+
+def every_command(group: click.Group = main, above: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Each command and each of its subcommands, by name."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        yield " ".join((*above, name)), command
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*above, name))
+
+
+@pytest.mark.parametrize("name", [name for name, _ in every_command()])
+def test_every_example_can_be_typed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of the program has one, whose options and arguments are those that it takes; nothing is run."""
+    command, helped = dict(every_command())[name], CliRunner().invoke(main, [*name.split(), "--help"], terminal_width=200).output
+    found = re.search(r"Example: (?:sudo )?(?:\S*/)?hems ([^\n]+)", helped)
+    assert found, helped
+    words = found[1].partition(" > ")[0].split()
+    assert words[: len(name.split())] == name.split()
+    monkeypatch.chdir(tmp_path)
+    for word in words:
+        if "." in word and "/" not in word:
+            (tmp_path / word).touch()
+    try:
+        command.make_context(name, words[len(name.split()) :]).close()
+    except click.BadParameter as error:
+        if "does not exist" not in error.message:  # a file of the example's computer is missing here, and nothing else is wrong
+            raise

@@ -48,5 +48,5 @@ class Listener:
             await self._hear(message)
         self.labels.append(message)
 
-    async def _broken(self, parameters: Any, reason: str) -> None:
+    async def _broken(self, parameters: Any, reason: str, _retained: bool) -> None:
         self.malformed.append(reason)

@@ -76,6 +76,9 @@ class PahoClient:
         """End the connection in order."""
         self.client.disconnect()
         self.client.loop_stop()
+        # Without a circle it ends at once, and closes its sockets; the collector would end these first, and warn of them.
+        self.client.on_connect = self.client.on_subscribe = self.client.on_message = None
+        self.client.on_publish = self.client.on_disconnect = None
 
     def _on_connect(self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None) -> None:
         self._answers.put(reason)

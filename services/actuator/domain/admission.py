@@ -23,11 +23,17 @@ class Instant:
 
 @dataclass(frozen=True)
 class Request:
-    """A command, who said it by the topic that it came on, and whether it was retained."""
+    """A command, who said it by the topic that it came on, whether it was retained, and how long it may have waited to be read."""
 
     command: RelayCommand
     source: Source
     retained: bool = False
+    waited_s: float = 0.0
+
+    @property
+    def bears_a_time(self) -> bool:
+        """Whether it says of itself when it is good."""
+        return self.command.issued_at is not None or self.command.expires_at is not None
 
 
 class TrustedTime:
@@ -53,12 +59,17 @@ def refusal(request: Request, rules: RelayRules, now: Instant) -> str | None:
         return "retained: a command is for now; publish it without the retain flag, and clear the retained one"
     if request.source == FLEET and request.command.expires_at is None:
         return "a command from the fleet's cluster may be old when it comes: it must be JSON with expires_at"
-    return _untimely(request.command, now)
+    return _untimely(request.command, now) if request.bears_a_time else None
+
+
+def waited(request: Request) -> str | None:
+    """Why a bare command is not followed away from safe: nobody knows how old it is."""
+    if request.waited_s > 0 and not request.bears_a_time:
+        return f"the actuator was held up for {request.waited_s:.0f} s, and this may be as old; send it again"
+    return None
 
 
 def _untimely(command: RelayCommand, now: Instant) -> str | None:
-    if command.issued_at is None and command.expires_at is None:
-        return None
     if not now.wall_known:
         return "the time of day is not known here, so that a command with times can't be judged; send a bare ON or OFF"
     if command.expires_at is not None and command.expires_at <= now.wall:

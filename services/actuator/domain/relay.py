@@ -7,11 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hems.contracts.relays import Level, Source
-from services.actuator.domain.admission import Instant, Request, refusal
+from services.actuator.domain.admission import Instant, Request, refusal, waited
 from services.actuator.domain.memory import Memory, RecentIds
 from services.actuator.domain.rules import BY_THEMSELVES, HOUR_S, RelayRules, opposite
 
 _LOCAL: Source = "local"
+SILENT = "the broker or the lease's controller is silent"
+LONGEST = "it was away from its safe state for its longest time"
+LIMITS = frozenset({SILENT, LONGEST})
+"""Reasons for which a relay ends what somebody asked for."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Relay:
         if command.id is not None and command.id in self._ids:
             return Answer(accepted=True, reason="done before: the same id switches once")
         wanted = opposite(self.target) if command.state == "TOGGLE" else command.state
-        reason = self._outranked(source, now_s) or self._not_now(wanted, now_s)
+        reason = self._outranked(source, now_s) or self._not_now(wanted, now_s) or (waited(request) if wanted != self.rules.safe else None)
         if reason is not None:
             return Answer(accepted=False, reason=reason)
         return self._accept(request, wanted, now)
@@ -125,18 +129,18 @@ class Relay:
     def step(self, now_s: float) -> None:
         """Do what time asks for: ends of leases, silence, the longest time away, switches that had to wait."""
         if self._silent_from_s is not None and now_s >= self._silent_from_s:
-            self._retreat("the broker or the lease's controller is silent", now_s)
+            self._retreat(SILENT, now_s)
         if self._lease_end_s is not None and now_s >= self._lease_end_s:
             self._rest("the lease ended", now_s)
         if self._away_end_s is not None and now_s >= self._away_end_s:
-            self._retreat("it was away from its safe state for its longest time", now_s)
+            self._retreat(LONGEST, now_s)
         self._pursue("its minimum time is over", now_s)
 
     def observe(self, level: Level, now_s: float) -> None:
         """The device was switched by hand: that is the state from now on, and the longest time away counts for it too."""
         if level != self.level:
             self.hold = None
-            self.target = level
+            self.target = self._last_unleased = level
             self._switch(Change(level, None, "switched at the device itself"), now_s)
 
     def checkpoint(self) -> Checkpoint:
@@ -256,11 +260,15 @@ class Relay:
     def _rest(self, reason: str, now_s: float) -> None:
         self.hold = None
         self.target = self.rules.resting or self._last_unleased
+        if self._silent_from_s is not None and now_s >= self._silent_from_s:
+            # Nobody is heard: it must not even click on its way.
+            self._retreat(SILENT, now_s)
         self._pursue(reason, now_s)
 
     def _retreat(self, reason: str, now_s: float) -> None:
+        """To safe, for good: a later lease must not end in what was cut short here."""
         self.hold = None
-        self.target = self.rules.safe
+        self.target = self._last_unleased = self.rules.safe
         self._pursue(reason, now_s)
 
     def _pursue(self, reason: str, now_s: float) -> None:
@@ -301,7 +309,7 @@ class Relay:
         needed_s = self.rules.min_off_s if self._compressor else 0.0
         longest_s = math.inf if self.rules.max_away_s is None else self.rules.max_away_s
         tired = self._away_used_s > 0 and self._away_used_s + needed_s >= longest_s
-        return (self._changed_s + self.rules.rest_s if tired else -math.inf), "it was away from its safe state for its longest time"
+        return (self._changed_s + self.rules.rest_s if tired else -math.inf), LONGEST
 
     def _remember(self, memory: Memory, now_s: float) -> None:
         self._switched_s = [at_s for at_s in memory.switched_s if at_s > now_s - HOUR_S]

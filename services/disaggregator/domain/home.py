@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from services.disaggregator.domain.lessons import Lessons, Verdict
 from services.disaggregator.domain.network import Network
 from services.disaggregator.domain.readings import Cadence
 from services.disaggregator.domain.running_network import Answer, RunningNetwork, Voice
@@ -56,13 +57,13 @@ class Taken(NamedTuple):
 
 MOST_W = 100_000.0
 _NOTHING = Taken((), ())
-_READINGS, _ANSWERS = "home/readings", "home/answers"
+_READINGS, _ANSWERS, _LEARNT = "home/readings", "home/answers", "home/learnt"
 
 
 class Home:
     """Takes readings in time's order and tells steps: one reading after another, or a year of them."""
 
-    KEYS = (_READINGS, _ANSWERS)
+    KEYS = (_READINGS, _ANSWERS, _LEARNT)
     """The parts of the state."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
@@ -169,8 +170,9 @@ class Home:
             corrected = self._correct(network, voice, probability, watts)
             if corrected is not None:
                 corrections.append(corrected)
-            now = probability[0] if 0.0 <= probability[0] <= 1.0 else self._mended(probability[0])
+            now = self._at_once(network, voice, probability)
             event = voice.tracker.step(voice.head, tick.time_s, answer.elapsed_s, now, _at_most(watts[0], tick.power_w))
+            voice.lessons.note(voice.tracker.running)
             if event is not None:
                 events.append(event)
         if network.watches_the_rest:
@@ -179,18 +181,26 @@ class Home:
         self._answers_changed = True
         return self._said(tick, number, events, corrections)
 
+    def _at_once(self, network: RunningNetwork, voice: Voice, probability: list[float]) -> float:
+        """What is said of this tick: the network's word, corrected by what the home has taught."""
+        now = probability[0] if 0.0 <= probability[0] <= 1.0 else self._mended(probability[0])
+        lessons = voice.lessons
+        if lessons.hindsight is not None and 0 < voice.ticks_ago < network.heard_since_reset:
+            lessons.hindsight.hear_later(network.time_then_s(voice.ticks_ago), self._mended(probability[voice.head.corrected_lag]))
+        return lessons.at_once(network.stepped_s, now, network.recent_w)
+
     def _correct(self, network: RunningNetwork, voice: Voice, probability: list[float], watts: list[float]) -> Correction | None:
         """What this tick knows of an earlier one, where anything ran then or was said to."""
         ticks_ago, head, tracker = voice.ticks_ago, voice.head, voice.tracker
         if not ticks_ago or ticks_ago >= network.heard_since_reset:
             return None
-        drawing = probability[head.corrected_lag] >= head.threshold_corrected
-        then_s = network.stepped_s - ticks_ago * network.model.period_s
+        drawing = voice.lessons.corrected(probability[head.corrected_lag]) >= head.threshold_corrected
+        then_s = network.time_then_s(ticks_ago)
         running = drawing or then_s - tracker.later_ran_s <= head.hold_corrected_s
         tracker.hear_later(head, then_s, drawing)
         if not running and not tracker.ran_since(then_s - network.model.period_s):
             return None
-        drawn_w = _at_most(watts[head.corrected_lag], network.power_w_then(ticks_ago)) if drawing else 0.0
+        drawn_w = _at_most(watts[head.corrected_lag], network.recent_w[-1 - ticks_ago]) if drawing else 0.0
         return Correction(voice.column, ticks_ago, running, drawn_w)
 
     def _watch_the_rest(self, tick: Tick, elapsed_s: float, events: list[Event]) -> None:
@@ -219,13 +229,21 @@ class Home:
             return 0.0
         return min(max(probability, 0.0), 1.0)
 
+    def be_told(self, appliance: str, verdict: Verdict) -> Lessons | None:
+        """A person's word on an appliance: what that network's lessons are now; None where the word speaks of nothing known."""
+        for network in self.networks:
+            for voice in network.voices:
+                if voice.tracker.appliance == appliance:
+                    return voice.lessons if voice.lessons.tell(verdict) else None
+        return None
+
     def take_counts(self) -> dict[str, int]:
         """What was counted since the last call: readings, ticks, resets, dropped_readings, broken_answers."""
         counts, self.counts = self.counts, Counter[str]()
         return counts
 
     def save(self) -> dict[str, bytes]:
-        """The parts of the state, by key, that have changed since the last call: the larger one does so with ticks only."""
+        """The parts of the state, by key, that have changed since the last call: the larger ones do so with some ticks only."""
         readings = {
             "reading_s": self.reading_s,
             "cadence": self._cadence.save(),
@@ -242,6 +260,9 @@ class Home:
                 "shared_at_s": self._shared_at_s,
             }
             saved[_ANSWERS] = json.dumps(answers).encode()
+        if any(network.has_learnt for network in self.networks):
+            learnt = {network.model.identity: network.save_learnt() for network in self.networks}
+            saved[_LEARNT] = json.dumps(learnt).encode()
         return saved
 
     def restore(self, saved: Mapping[str, bytes]) -> None:
@@ -258,6 +279,9 @@ class Home:
         self._first = Tick(*readings["first"]) if readings["first"] else None
         if _ANSWERS not in saved:
             return
+        learnt: dict[str, Any] = json.loads(saved[_LEARNT]) if _LEARNT in saved else {}
+        for network in self.networks:
+            network.restore_learnt(learnt.get(network.model.identity, {}))
         answers = json.loads(saved[_ANSWERS])
         self._restore_trackers(answers)
         for network in self.networks:

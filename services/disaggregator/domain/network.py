@@ -25,6 +25,7 @@ class Head:
         corrected_lag: which of the model's lags the corrected history is taken from.
         priority: of several models that know the appliance, the highest speaks.
         heats: it has a heater that may explain a large step of the power.
+        learns_from_hindsight: what is said at once is corrected by what the home has taught (`Hindsight`).
     """
 
     appliance: str
@@ -38,6 +39,7 @@ class Head:
     corrected_lag: int = 0
     priority: int = 0
     heats: bool = True
+    learns_from_hindsight: bool = False
 
 
 @dataclass(frozen=True)

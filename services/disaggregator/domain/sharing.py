@@ -38,4 +38,4 @@ def _fitness(network: RunningNetwork, row: int, interval_s: float) -> tuple[bool
 
 def _voice(network: RunningNetwork, row: int, column: int, tracker: Tracker) -> Voice:
     head = network.model.heads[row]
-    return Voice(row, column, head, tracker, network.lag_ticks[head.corrected_lag])
+    return Voice(row, column, head, tracker, network.lag_ticks[head.corrected_lag], network.lessons[head.appliance])

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from hems.contracts.appliances import ApplianceEvent, ApplianceState, event_id
+from hems.contracts.appliances import ApplianceEvent, ApplianceState, ApplianceTaught, event_id
+from services.disaggregator.domain.lessons import Lessons
 from services.disaggregator.domain.saying import Appliance
 from services.disaggregator.domain.tracking import Event
 
@@ -30,6 +31,14 @@ def state_message(appliance: Appliance, time_s: float) -> ApplianceState:
         confidence=appliance.confidence,
         since=None if appliance.since_s is None else moment(appliance.since_s),
     )
+
+
+def taught_message(label: str, lessons: Lessons | None, at: datetime) -> ApplianceTaught:
+    """The answer to a label; `lessons` is None where nothing could be learnt from it."""
+    if lessons is None:
+        return ApplianceTaught(at=at, label=label, heeded=False, words=0, by_example=False, log_odds=0.0)
+    by_example = lessons.hindsight is not None
+    return ApplianceTaught(at=at, label=label, heeded=True, words=len(lessons.words), by_example=by_example, log_odds=lessons.offset)
 
 
 def moment(time_s: float) -> datetime:

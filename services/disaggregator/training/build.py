@@ -12,6 +12,7 @@ import numpy as np
 from services.disaggregator.training import calibrate
 from services.disaggregator.training.activations import Flags, rule_of
 from services.disaggregator.training.export import Trained
+from services.disaggregator.training.learning import learnt
 from services.disaggregator.training.measures import Judged, calibration_error, judged, say
 from services.disaggregator.training.network import build
 from services.disaggregator.training.packs import PACKS, Floats, Recording, latest, read, resample
@@ -120,6 +121,9 @@ def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[
     """An appliance's entry in the card, and its figures in the homes left out."""
     announcing = recipe.announcing[name]
     column = recipe.lags_s.index(announcing.corrected_lag_s)
+    if announcing.learns_from_hindsight:
+        lag = announcing.corrected_lag_s // recipe.period_s
+        homes = [(home, replace(said, probability=learnt(said.probability, said.mains_w, said.place, lag))) for home, said in homes]
     pairs = [said for _, said in homes]
     now = choose(pairs, announcing.false_a_day) if pairs else Thresholds(0.5, 0.3, announcing.minimum_on_s, announcing.minimum_off_s)
     later, hold_s = choose_corrected(pairs, column) if pairs else (0.5, 0)
@@ -134,6 +138,7 @@ def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[
         "minimum_on_s": now.minimum_on_s,
         "minimum_off_s": now.minimum_off_s,
         "probable_threshold": now.on * 0.7 if name in CYCLES else None,
+        "learns_from_hindsight": announcing.learns_from_hindsight,
         "typical_power_w": announcing.typical_power_w,
     }
     figures = {

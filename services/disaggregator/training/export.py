@@ -100,7 +100,7 @@ def whole(networks: list[Trained], power_w: Floats) -> tuple[Floats, Floats]:
     probability, watts = list[Floats](), list[Floats]()
     for network in networks:
         plan = network.plan
-        inputs = over_sequences(power_w[None], plan.period_s), look_back(power_w[None], plan.shape.lags)
+        inputs = over_sequences(power_w[None], plan.period_s), look_back(power_w[None], plan.shape.ages)
         said = [predict(model, plan.shape, *inputs) for model in network.models]
         logits = np.mean([logits[0] for logits, _ in said], 0) * network.slopes + network.offsets
         probability.append(1 / (1 + np.exp(-logits)))

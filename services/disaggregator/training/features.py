@@ -4,6 +4,7 @@ The exported graph says the same in fewer operations (`stages.py`); the export i
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -87,15 +88,17 @@ def over_sequences(power_w: Floats, period_s: float) -> Floats:
     return out
 
 
-def window_ages(lags: tuple[int, ...]) -> list[int]:
-    """How many samples ago lies what the heads see: from three after to two before each moment spoken of."""
+def window_ages(lags: tuple[int, ...], whole: bool = False) -> list[int]:
+    """How many samples ago lies what the heads see: from three after to two before each moment spoken of, or the whole time."""
+    if whole:
+        return list(range(max(lags) + 3))
     return sorted({lag + offset for lag in lags for offset in (-3, -2, -1, 0, 1, 2) if lag + offset >= 0})
 
 
-def look_back(power_w: Floats, lags: tuple[int, ...]) -> Floats:
-    """The recent samples as the heads see them, [sequences, samples, 2 * window]."""
+def look_back(power_w: Floats, ages: Sequence[int]) -> Floats:
+    """The recent samples, of these ages, as the heads see them, [sequences, samples, 2 * window]."""
     power_w = np.clip(power_w, 0, MOST_W)
     index = np.arange(power_w.shape[1])
-    window = np.stack([power_w[:, np.maximum(index - age, 0)] for age in window_ages(lags)], -1)
+    window = np.stack([power_w[:, np.maximum(index - age, 0)] for age in ages], -1)
     linear, logs = WINDOW_SCALES
     return np.concatenate([window * np.float32(linear), np.log(window + 1) * np.float32(logs)], -1)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from services.disaggregator.training.activations import rule_of
-from services.disaggregator.training.features import MOST_W, window_ages
+from services.disaggregator.training.features import MOST_W
 from services.disaggregator.training.packs import Floats
 from services.disaggregator.training.stages import Stages, stages
 from services.disaggregator.training.train import Plan
@@ -125,7 +125,12 @@ def _cell(gates: Any, cell: Any) -> tuple[Any, Any]:
 
 def _stages(networks: list[Trained]) -> Stages:
     plan = networks[0].plan
-    return stages(plan.period_s, window_ages(plan.shape.lags))
+    return stages(plan.period_s, _ages(networks))
+
+
+def _ages(networks: list[Trained]) -> list[int]:
+    """Of all samples that any network's heads see."""
+    return sorted({age for network in networks for age in network.plan.shape.ages})
 
 
 def _units(networks: list[Trained]) -> list[int]:
@@ -173,8 +178,24 @@ def _dense(networks: list[Trained], seen: Stages) -> tuple[Floats, Floats]:
     weights = [model.get_layer("dense").get_weights() for model in members(networks)]
     hidden = [np.pad(kernel[:size], ((0, units - size), (0, 0))) for size, (kernel, _) in zip(own, weights, strict=True)]
     window = np.zeros((len(seen.scales), sum(part.shape[1] for part in hidden)), np.float32)
-    window[seen.window] = np.concatenate([kernel[size:] for size, (kernel, _) in zip(own, weights, strict=True)], 1)
+    ages = _ages(networks)
+    shown = [_shown(network.plan.shape.ages, ages) for network in networks for _ in network.models]
+    parts = [_spread(kernel[size:], place, 2 * len(ages)) for size, place, (kernel, _) in zip(own, shown, weights, strict=True)]
+    window[seen.window] = np.concatenate(parts, 1)
     return np.concatenate([_blocks(hidden), window * seen.scales[:, None]]), np.concatenate([bias for _, bias in weights])
+
+
+def _shown(own: list[int], ages: list[int]) -> list[int]:
+    """Where a network's own window, as it is and its logarithms, lies in that of all."""
+    places = [ages.index(age) for age in own]
+    return [*places, *(len(ages) + place for place in places)]
+
+
+def _spread(kernel: Floats, places: list[int], rows: int) -> Floats:
+    """The rows of a matrix at these places, zeros elsewhere."""
+    spread = np.zeros((rows, kernel.shape[1]), np.float32)
+    spread[places] = kernel
+    return spread
 
 
 def _averaged(networks: list[Trained], layer: str) -> tuple[Floats, Floats]:

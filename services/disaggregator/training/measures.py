@@ -40,7 +40,7 @@ def say(model: keras.Model, plan: Plan, recording: Recording) -> Said:
     for first in range(0, len(pieces), 256):
         part = pieces[first : first + 256]
         power_w = np.stack([np.pad(recording.mains_w[s:e], (0, longest - (e - s)), "edge") for s, _, e in part])
-        logits, watts = predict(model, shape, over_sequences(power_w, period_s), look_back(power_w, shape.lags))
+        logits, watts = predict(model, shape, over_sequences(power_w, period_s), look_back(power_w, shape.ages))
         for row, (start, kept, end) in enumerate(part):
             for column, lag in enumerate(shape.lags):
                 source = slice(min(max(kept - start, lag), end - start), end - start)
@@ -127,7 +127,10 @@ def calibration_error(probability: Floats, truth_on: Flags, bins: int = 15) -> f
 
 @dataclass
 class Judged:
-    """The samples of a home at which truth and answer are both known."""
+    """What was said of a home, [samples, lags], and what is true, [samples]: the samples at which both are known.
+
+    `mains_w` and `place` are the mains, and where in the whole recording these samples lie.
+    """
 
     probability: Floats
     watts: Floats
@@ -135,6 +138,8 @@ class Judged:
     truth_w: Floats
     period_s: int
     appliance: str
+    mains_w: Floats
+    place: npt.NDArray[np.int64]
 
     @property
     def days(self) -> float:
@@ -151,7 +156,7 @@ def judged(said: Said, recording: Recording, plan: Plan) -> dict[str, Judged]:
             truth_on = running(power_w, rule_of(name, period_s), period_s)
             known: npt.NDArray[np.bool_] = np.isfinite(power_w) & np.isfinite(said.probability[:, index]).all(1)
             parts = (said.probability[known, index], said.watts[known, index], truth_on[known], power_w[known])
-            homes[name] = Judged(*parts, period_s, name)
+            homes[name] = Judged(*parts, period_s, name, recording.mains_w[known], np.flatnonzero(known))
     return homes
 
 

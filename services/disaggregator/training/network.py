@@ -13,13 +13,22 @@ from services.disaggregator.training.packs import Floats
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is made of; `lags` in samples; `blind_to` features (columns) it is not shown."""
+    """What a network is made of; `lags` in samples; `blind_to` features (columns) it is not shown.
+
+    Its heads see all of the recent samples where `whole_window`, else those round the moments that they speak of.
+    """
 
     appliances: int = 4
     units: tuple[int, ...] = (64, 64)
     dense: int = 64
     lags: tuple[int, ...] = (0, 2, 20)
     blind_to: tuple[int, ...] = ()
+    whole_window: bool = False
+
+    @property
+    def ages(self) -> list[int]:
+        """How many samples ago lies what the heads see."""
+        return window_ages(self.lags, self.whole_window)
 
     @property
     def outputs(self) -> int:
@@ -33,7 +42,7 @@ def build(shape: Shape) -> keras.Model:
     Outputs: logits [b, t, appliances * lags], watts in units of the appliance's scale, then h and c of every layer.
     """
     features = keras.Input((None, FEATURES), name="features")
-    window = keras.Input((None, 2 * len(window_ages(shape.lags))), name="window")
+    window = keras.Input((None, 2 * len(shape.ages)), name="window")
     states = [keras.Input((units,), name=f"{kind}{layer}") for layer, units in enumerate(shape.units) for kind in "hc"]
     x: Any = features
     states_next: list[Any] = []

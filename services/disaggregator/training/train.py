@@ -50,7 +50,7 @@ class Tensors:
 def tensors(batch: Batch, plan: Plan) -> Tensors:
     """Features, recent samples and lagged targets; a lag's first samples do not count."""
     scales_w = np.array([rule_of(name, plan.period_s).scale_w for name in plan.appliances], np.float32)
-    inputs = [over_sequences(batch.mains_w, plan.period_s), look_back(batch.mains_w, plan.shape.lags)]
+    inputs = [over_sequences(batch.mains_w, plan.period_s), look_back(batch.mains_w, plan.shape.ages)]
     inputs[0][..., list(plan.shape.blind_to)] = 0
     return Tensors(inputs, *(_lagged(values, plan.shape.lags) for values in (batch.on, batch.power_w / scales_w, batch.weight)))
 

@@ -22,6 +22,20 @@ class Hours:
             return self.starts <= now < self.ends
         return now >= self.starts or now < self.ends
 
+    @property
+    def length(self) -> timedelta:
+        """By the clock on the wall, without its changes; nothing where they begin when they end."""
+        starts, ends = (timedelta(hours=at.hour, minutes=at.minute, seconds=at.second) for at in (self.starts, self.ends))
+        return (ends - starts) % timedelta(days=1)
+
+    def around(self, local: datetime) -> tuple[datetime, datetime] | None:
+        """Their beginning and end around a moment, in local time; None where it does not lie in them."""
+        if not self.hold(local):
+            return None
+        over_midnight = timedelta(days=1) if self.starts > self.ends else timedelta(0)
+        first = local.date() - (over_midnight if local.time().replace(tzinfo=None) < self.starts else timedelta(0))
+        return datetime.combine(first, self.starts, local.tzinfo), datetime.combine(first + over_midnight, self.ends, local.tzinfo)
+
 
 @dataclass(frozen=True)
 class Sheddable:

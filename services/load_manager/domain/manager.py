@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 from hems.contracts.demand import DemandEvent, DemandState, ShedRelay
+from hems.contracts.energy import SeriesValue
 from hems.contracts.payload import Moment, Payload, Seconds
 from hems.contracts.relays import Level, RelayState
+from services.load_manager.domain.best_hours import Best, Span, begins_now
 from services.load_manager.domain.comfort import Hours, Sheddable
 from services.load_manager.domain.demand import Demands
 from services.load_manager.domain.power import PowerCap, PowerFilter
@@ -29,12 +31,16 @@ class Order:
 
 
 class Shed(Payload):
-    """A load that is held back. `was_until` is when the lease ends that it ran on, if it did."""
+    """A load that is held back. `was_until` is when it would have gone off by itself: its lease's end, or its schedule's."""
 
     since: Moment
     why: str
     was_until: Moment | None = None
     renewed_at: Moment
+
+    def moved(self, by: timedelta, latest: datetime) -> "Shed":
+        """The same on a clock that was set: nothing that has happened lies ahead of it."""
+        return self.model_copy(update={"since": min(self.since + by, latest), "renewed_at": min(self.renewed_at + by, latest)})
 
 
 class Standing(Payload):
@@ -45,6 +51,7 @@ class Standing(Payload):
     ended: dict[str, Moment] = {}
     demands: Demands = Demands()
     alone_until: dict[str, Moment] = {}
+    begun: dict[str, Span] = {}
     capped: tuple[str, ...] = ()
     saved_kwh: float = 0.0
     saved_in: str | None = None
@@ -91,38 +98,33 @@ class Manager:
         self.filter = PowerFilter()
         self.savings = Savings(done_kwh=self.standing.saved_kwh)
         self._cap = PowerCap()
+        self.series: dict[Best, Sequence[SeriesValue]] = {}
         self._relays: dict[str, RelayState] = {}
+        self._decided_at: datetime | None = None
         self._last_move: datetime | None = None
         self._not_before: dict[str, datetime] = {}
         self._scheduled: dict[str, datetime] = {}
         for relay, shed in self.standing.shed.items():
             self.savings.begin(relay, shed.since, None, plan.sheddable[relay].power_w if relay in plan.sheddable else None)
 
-    def see(self, relay: str, state: RelayState) -> None:
+    def see(self, relay: str, state: RelayState, now: datetime) -> None:
         """Where a relay stands; a person who switches one while it is held back, or during an event, is left alone with it."""
         before = self._relays.get(relay)
         self._relays[relay] = state
-        if before is None or state.source in (None, _OURS) or state.changed_at <= before.changed_at:
-            return
-        if relay not in self._plan.sheddable:
-            return
-        event = self.standing.demands.in_force(state.changed_at)
-        if event is not None:
-            left = {**self.standing.demands.left_alone, relay: event.id}
-            self._update(demands=self.standing.demands.model_copy(update={"left_alone": left}))
-        if relay in self.standing.shed:
-            self._update(alone_until={**self.standing.alone_until, relay: state.changed_at + _PERSON_FIRST})
-            self._release(relay, state.changed_at)
+        if relay in self._plan.sheddable and self._is_a_persons_wish(relay, before, state):
+            self._leave_alone(relay, now)
 
     def refused(self, relay: str, now: datetime) -> None:
         """The actuator refused an order: try again later. A load that could not be shed is not held back."""
         self._not_before[relay] = now + _RETRY
         self._scheduled.pop(relay, None)
-        if relay in self.standing.shed and self._state(relay) == "ON":
-            self._release(relay, now)
+        shed, state = self.standing.shed.get(relay), self._relays.get(relay)
+        if shed is not None and state is not None and state.state == "ON":
+            self._release(relay, now, rests=state.changed_at > shed.since)
 
     def decide(self, now: datetime) -> list[Order]:
         """What to say now."""
+        self._follow_the_clock(now)
         local = now.astimezone(self._zone)
         filtered_w = self.filter.at(now)
         self._update(demands=self.standing.demands.tidied(now))
@@ -130,6 +132,7 @@ class Manager:
         event = self.standing.demands.in_force(now)
         self._count_savings_anew(event)
         self._judge_cap(filtered_w, local, now)
+        self._begin_best(local)
         return [
             *self._bring_back(event, local, now),
             *self._shed(event, local, now, filtered_w),
@@ -178,10 +181,10 @@ class Manager:
             why = self._why(relay, event)
             if why is None or not self._may_be_shed(relay, local, now) or not self._may_move(now):
                 continue
-            was = self._relays[relay]
-            shed = Shed(since=now, why=why, was_until=was.until if was.source not in (None, _OURS) else None, renewed_at=now)
+            shed = Shed(since=now, why=why, was_until=self._runs_until(relay, local), renewed_at=now)
             self._update(shed={**self.standing.shed, relay: shed})
             self.savings.begin(relay, now, filtered_w, self._plan.sheddable[relay].power_w)
+            self.filter.begin_anew()
             self._last_move = now
             self._scheduled.pop(relay, None)
             return [Order(relay, "OFF", self._plan.lease_s, why)]
@@ -207,6 +210,13 @@ class Manager:
         for_s = None if shed.was_until is None else (shed.was_until - now).total_seconds()
         return [Order(relay, "ON", for_s, f"no longer held back: {shed.why}")]
 
+    def _runs_until(self, relay: str, local: datetime) -> datetime | None:
+        """When a load that is on goes off by itself. A schedule's leases are renewed until its span ends."""
+        held = [schedule for schedule in self._plan.schedules if (schedule.relay, schedule.state) == (relay, "ON")]
+        spans = [self._span(schedule, local) for schedule in held]
+        ends = max((span[1] for span in spans if span is not None), default=None)
+        return ends if ends is not None and self._relays[relay].source == _OURS else self._relays[relay].until
+
     def _renew(self, now: datetime) -> list[Order]:
         due = timedelta(seconds=self._plan.lease_s / 3)
         orders: list[Order] = []
@@ -219,7 +229,7 @@ class Manager:
     def _schedule(self, local: datetime, now: datetime) -> list[Order]:
         orders: list[Order] = []
         for schedule in self._plan.schedules:
-            span = schedule.span_at(local, self._sun_at)
+            span = self._span(schedule, local)
             if span is None or schedule.relay in self.standing.shed or not self._is_free(schedule.relay, span[0], now):
                 continue
             renewed_at = self._scheduled.get(schedule.relay)
@@ -228,6 +238,20 @@ class Manager:
                 left_s = span[1].timestamp() - now.timestamp()
                 orders.append(Order(schedule.relay, schedule.state, min(self._plan.lease_s, left_s), "schedule"))
         return orders
+
+    def _begin_best(self, local: datetime) -> None:
+        for schedule in self._plan.schedules:
+            best, between, before = schedule.begins.best, schedule.between, self.standing.begun.get(schedule.name)
+            if best is not None and between is not None:
+                chosen = begins_now(between, schedule.days, schedule.lasts, self.series.get(best, ()), before, local)
+                if chosen is not None:
+                    self._update(begun={**self.standing.begun, schedule.name: chosen})
+
+    def _span(self, schedule: Schedule, local: datetime) -> tuple[datetime, datetime] | None:
+        if schedule.begins.best is None:
+            return schedule.span_at(local, self._sun_at)
+        begun = self.standing.begun.get(schedule.name)
+        return (begun.starts, begun.ends) if begun is not None and begun.starts <= local < begun.ends else None
 
     def _is_free(self, relay: str, since: datetime, now: datetime) -> bool:
         """No person has switched it since the schedule's span began, and no refusal is fresh."""
@@ -271,16 +295,60 @@ class Manager:
         load = self.savings.loads.get(relay)
         return (load.power_w if load else None) or self._plan.sheddable[relay].power_w or 0.0
 
-    def _release(self, relay: str, now: datetime) -> None:
+    def _is_a_persons_wish(self, relay: str, before: RelayState | None, state: RelayState) -> bool:
+        if state.source in (None, _OURS):
+            return False
+        if before is not None:
+            return _wish(state) != _wish(before)
+        # The first look after a start: what a person did before the load was held back is no word against it.
+        held = self.standing.shed.get(relay) or self.standing.returning.get(relay)
+        return held is not None and (state.state == "OFF" or state.changed_at > held.since)
+
+    def _leave_alone(self, relay: str, now: datetime) -> None:
+        event = self.standing.demands.in_force(now)
+        if event is not None:
+            left = {**self.standing.demands.left_alone, relay: event.id}
+            self._update(demands=self.standing.demands.model_copy(update={"left_alone": left}))
+        if relay in self.standing.shed:
+            self._update(alone_until={**self.standing.alone_until, relay: now + _PERSON_FIRST})
+            self._release(relay, now)
+        self._update(returning={name: entry for name, entry in self.standing.returning.items() if name != relay})
+
+    def _release(self, relay: str, now: datetime, *, rests: bool = True) -> None:
         self.savings.end(relay, now, self.filter.at(now))
+        self.filter.begin_anew()
         shed = {name: entry for name, entry in self.standing.shed.items() if name != relay}
         capped = tuple(name for name in self.standing.capped if name != relay)
-        self._update(shed=shed, capped=capped, ended={**self.standing.ended, relay: now}, saved_kwh=self.savings.energy_kwh)
+        ended = {**self.standing.ended, relay: now} if rests else self.standing.ended
+        self._update(shed=shed, capped=capped, ended=ended, saved_kwh=self.savings.energy_kwh)
+
+    def _follow_the_clock(self, now: datetime) -> None:
+        """A clock that was set back holds nothing back, and leaves nothing alone, for longer."""
+        before, self._decided_at = self._decided_at, now
+        if before is not None and now >= before:
+            return
+        by = now - before if before is not None else timedelta(0)
+        standing, last = self.standing, self._last_move
+        self._last_move = None if last is None else min(last + by, now)
+        self._not_before = {relay: min(at + by, now + _RETRY) for relay, at in self._not_before.items()}
+        self._scheduled = {relay: min(at + by, now) for relay, at in self._scheduled.items()}
+        self._update(
+            shed={relay: shed.moved(by, now) for relay, shed in standing.shed.items()},
+            returning={relay: shed.moved(by, now) for relay, shed in standing.returning.items()},
+            ended={relay: min(at + by, now) for relay, at in standing.ended.items()},
+            alone_until={relay: min(at + by, now + _PERSON_FIRST) for relay, at in standing.alone_until.items()},
+            begun={name: span.moved(by, now) for name, span in standing.begun.items()},
+        )
 
     def _count_savings_anew(self, event: DemandEvent | None) -> None:
         if event is not None and event.id != self.standing.saved_in:
-            self.savings = Savings(loads=self.savings.loads)
+            self.savings = self.savings.counted_anew()
             self._update(saved_kwh=0.0, saved_in=event.id)
 
     def _update(self, **changes: object) -> None:
         self.standing = self.standing.model_copy(update=changes)
+
+
+def _wish(state: RelayState) -> tuple[object, ...]:
+    """What tells one command from another, whether or not the relay had to move for it."""
+    return state.state, state.source, state.changed_at, state.until

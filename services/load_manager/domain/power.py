@@ -21,7 +21,7 @@ class PowerFilter:
             self._forget(measured_at)
 
     def at(self, now: datetime) -> float | None:
-        """The filtered power, W, or None where too little is known."""
+        """The filtered power, W, or None where too little is known; readings from before the clock was set back don't count."""
         self._forget(now)
         return median(power_w for _, power_w in self._readings) if len(self._readings) >= _FEWEST else None
 
@@ -32,6 +32,8 @@ class PowerFilter:
     def _forget(self, now: datetime) -> None:
         while self._readings and self._readings[0][0] < now - self._window:
             self._readings.popleft()
+        while self._readings and self._readings[-1][0] > now + self._window:
+            self._readings.pop()
 
 
 class PowerCap:

@@ -6,6 +6,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 from hems.contracts.relays import Level
+from services.load_manager.domain.best_hours import Best
+from services.load_manager.domain.comfort import Hours
 
 SunEvent = Literal["sunrise", "sunset"]
 SunAt = Callable[[SunEvent, date], datetime | None]
@@ -14,22 +16,33 @@ SunAt = Callable[[SunEvent, date], datetime | None]
 
 @dataclass(frozen=True)
 class Beginning:
-    """A local time of day, or the sun's with an offset."""
+    """A local time of day, the sun's with an offset, or the best time of some hours."""
 
     at: time | None = None
     sun: SunEvent | None = None
     offset: timedelta = timedelta()
+    best: Best | None = None
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Holds a relay in a state, `lasts` long from `begins`, on `days` (0 is Monday) of the local calendar."""
+    """Holds a relay in a state, `lasts` long from `begins`, on `days` (0 is Monday) of the local calendar.
+
+    Attributes:
+        between: the hours in which the best time is looked for.
+    """
 
     relay: str
     state: Level
     begins: Beginning
     lasts: timedelta
     days: frozenset[int]
+    between: Hours | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from the relay's others, for one that looks for the best time."""
+        return f"{self.relay} {self.begins.best} {self.between.starts:%H:%M}-{self.between.ends:%H:%M}" if self.between else self.relay
 
     def span_at(self, local: datetime, sun_at: SunAt) -> tuple[datetime, datetime] | None:
         """The span that a moment lies in, or None."""

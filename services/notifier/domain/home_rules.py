@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from hems.contracts.alerts import Alert
+from hems.contracts.alerts import LIMIT_REACHED, Alert
 from hems.contracts.demand import DemandEvent
 from hems.contracts.mains import Mains
 from hems.contracts.relays import RelayResult
@@ -15,7 +15,7 @@ from services.notifier.domain.wording import clock_time, energy, name_of, power,
 
 _SEVERITIES = ("info", "warning", "critical")
 _LONGEST_GAP = timedelta(minutes=2)
-_OWN = "notifier"
+_OWN, _ACTUATOR = "notifier", "actuator"
 _SILENT, _RECOVERED = ".silent", ".recovered"
 
 
@@ -99,7 +99,7 @@ class Silent(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class RelayRefused(Rule):
-    """A relay refused a command, or did something else because of its limits."""
+    """A relay refused a command, did something else because of its limits, or reached one of them."""
 
     fields: ClassVar[frozenset[str]] = frozenset({"time", "relay", "news", "reason", "source"})
 
@@ -119,6 +119,14 @@ class RelayRefused(Rule):
         }
         news = result.id or stamp(now)
         yield self.found(f"{relay}/{news}", f"relay/{relay}", f"relay/{relay}/{news}", values, now)
+
+    def on_alert(self, home: Home, alert: Alert, now: datetime) -> Iterable[Candidate]:
+        """Tell of a relay that its own limit has switched."""
+        if alert.rule == LIMIT_REACHED and is_news(alert.at, now):
+            relay, _, news = alert.title.partition(" ")
+            reason = alert.message.rstrip(". ")
+            values = {"time": clock_time(alert.at, home.zone), "relay": name_of(relay), "news": news, "reason": reason, "source": _ACTUATOR}
+            yield self.found(alert.id, f"relay/{relay}", _key_of(alert), values, now)
 
 
 @dataclass(frozen=True, kw_only=True)

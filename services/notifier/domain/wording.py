@@ -46,6 +46,12 @@ def clock_time(moment: datetime, zone: tzinfo) -> str:
     return f"{moment.astimezone(zone):%H:%M}"
 
 
+def day_and_time(moment: datetime, now: datetime, zone: tzinfo) -> str:
+    """`14:05` where that is today, else `Tue 14:05`, or `Tue 14 Jan 14:05` where it is a week away."""
+    shown, days = moment.astimezone(zone), (moment.astimezone(zone).date() - now.astimezone(zone).date()).days
+    return f"{shown:%H:%M}" if days == 0 else f"{shown:%a %H:%M}" if 0 < days < 7 else f"{shown:%a %d %b %H:%M}"
+
+
 def listed(parts: Iterable[str]) -> str:
     """What is known, with commas between."""
     return ", ".join(part for part in parts if part)

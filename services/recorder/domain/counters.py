@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+EXPORTED = "/exported"
+"""The name, beside those of appliances, of the counter of what the home has sent out."""
+
 
 @dataclass(frozen=True)
 class Counter:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from hems.contracts.energy import HistoryQuery, HistoryResult
 from services.recorder.domain.calendar import LENGTH_S, RESOLUTIONS, Resolution
@@ -22,6 +22,7 @@ HAPPENINGS: dict[str, HappeningKind] = {
     "events": "event", "relays": "relay", "alerts": "alert", "demand": "demand", "labels": "label", "messages": "message",
 }  # fmt: skip
 _NAMED = re.compile(r"(power|energy|appliance)/([a-z0-9_-]{1,32})")
+_CLIENT, _IDENTITY = re.compile(r"[A-Za-z0-9_-]{1,64}"), re.compile(r"[\x21-\x7e]{1,64}")
 _WORDS = ("mains", "energy", "energy/<appliance>", "appliance/<appliance>", "appliances", *HAPPENINGS, "price", "carbon", "gaps")
 
 # The longest range that each detail is read over: about a hundred thousand rows, some tens of milliseconds.
@@ -130,6 +131,21 @@ def pieces(identity: str, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         batch.append(tuple(row))
         size += row_bytes
     yield HistoryResult(id=identity, piece=number, last=True, columns=tuple(columns), rows=tuple(batch))
+
+
+def asker_of(raw: bytes) -> tuple[str, str] | None:
+    """The id and the client of what breaks the contract of a question; the id is `unknown` where it has none that can be said."""
+    try:
+        body: Any = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    said = cast("dict[str, Any]", body)
+    identity, client = (value if isinstance(value := said.get(key), str) else "" for key in ("id", "client"))
+    if not _CLIENT.fullmatch(client):
+        return None
+    return identity if _IDENTITY.fullmatch(identity) else "unknown", client
 
 
 def refusal(identity: str, reason: str) -> HistoryResult:

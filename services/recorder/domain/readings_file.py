@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
-from services.recorder.domain.records import MainsRow, microseconds
+from services.recorder.domain.energy import HOLE_US
+from services.recorder.domain.records import MainsRow, Row, microseconds
 
 _TIMES = ("time", "timestamp", "datetime", "date", "at", "measured_at", "utc", "unix", "unix_time")
 _POWERS = ("power_w", "power", "watts", "w", "mains", "aggregate", "value")
@@ -39,6 +40,20 @@ class Refusals:
         self.count += 1
         if len(self.samples) < 3:
             self.samples.append(f"line {line}: {reason}")
+
+
+class Steps:
+    """Counts the steps from reading to reading that are too long for their energy to be known."""
+
+    def __init__(self) -> None:
+        self.long = 0
+        self._last_us: int | None = None
+
+    def follow(self, rows: Sequence[Row]) -> None:
+        """Go on over further rows, in order of time."""
+        for at_us in (row.at_us for row in rows if isinstance(row, MainsRow)):
+            self.long += self._last_us is not None and abs(at_us - self._last_us) > HOLE_US
+            self._last_us = at_us
 
 
 def columns(header: Sequence[str]) -> Columns:

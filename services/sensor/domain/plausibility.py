@@ -72,9 +72,8 @@ def meter_remarks(
     """Reversed clamps, silent inputs, and a voltage that is none."""
     real = powers_by_input([line.real_power_w for line in lines])
     apparent = powers_by_input([line.apparent_power_va for line in lines])
-    for channel in mains_channels:
-        power_w = median(real[channel]) * (-1 if channel in invert else 1) if channel in real else 0.0
-        if power_w < -_EXPORT_W:
+    for channel, power_w in negative_inputs(lines, invert).items():
+        if channel in mains_channels:
             yield _reversed(channel, power_w, list(invert))
     floor, powers = (REAL_FLOOR_W, real) if real else (CLAMP_FLOOR_VA, apparent)
     for channel in mains_channels:
@@ -83,6 +82,13 @@ def meter_remarks(
     volts = [line.voltage_v for line in lines if line.voltage_v is not None]
     if volts:
         yield from voltage_remarks(volts, nominal_voltage_v, "plug in the meter's voltage adapter, or set vcal on the board")
+
+
+def negative_inputs(lines: Sequence[MeterLine], invert: Sequence[int]) -> dict[int, float]:
+    """The inputs of a meter with a sign that send power out, W: their clamp is the wrong way round, or the sun shines on a roof."""
+    real = powers_by_input([line.real_power_w for line in lines])
+    signed = {channel: median(powers) * (-1 if channel in invert else 1) for channel, powers in real.items()}
+    return {channel: power_w for channel, power_w in signed.items() if power_w < -_EXPORT_W}
 
 
 def voltage_remarks(volts: Sequence[float], nominal_v: float, step: str) -> Iterator[Remark]:

@@ -1,6 +1,7 @@
 """`python -m services.actuator` on a real broker, killed, frozen and thrown about; the board's own log is the witness."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hems.contracts.relays import RelayCommand
+from services.actuator.audit_file import entries
 from tests.support.broker import RealBroker
 from tests.support.relays import ROOT, Relays, relays, results, say, states
 from tests.support.services import ServiceProcess, environment_of
@@ -56,6 +58,26 @@ def test_a_killed_actuator_starts_safe_and_knows_what_it_did(mosquitto: RealBrok
         home.until_level("bulb", "ON")
 
 
+def test_relays_are_made_safe_though_the_journal_can_not_be_opened(mosquitto: RealBroker, tmp_path: Path) -> None:
+    """A dying disk ends each start; a load that a killed actuator left on is off all the same."""
+    with relays(mosquitto, tmp_path, CONFIGURATION) as (home, client):
+        say(client, "bulb", b"ON")
+        home.until_level("bulb", "ON")
+        home.process("actuator").kill()
+        journal = tmp_path / ROOT.home / "actuator.db"
+        journal.rename(tmp_path / "aside")
+        journal.mkdir()
+        process = ServiceProcess("actuator", _environment(mosquitto, tmp_path), tmp_path / "log")
+        process.start()
+        home.until(lambda: "the service's files can't be used" in process.log, process.log)
+        assert process.wait() == 1
+        assert [(line.event, line.level) for line in home.log("bulb")[-2:]] == [("claimed", "OFF"), ("released", "OFF")]
+
+
+def _environment(broker: RealBroker, folder: Path) -> dict[str, str]:
+    return environment_of("actuator", broker, folder, ROOT.home) | {"HEMS_CONFIG": str(folder / "hems.yaml")}
+
+
 def test_switches_of_the_hour_are_counted_across_kills(mosquitto: RealBroker, tmp_path: Path) -> None:
     """No flood and no restart gets a relay more switches than it may have."""
     with relays(mosquitto, tmp_path, CONFIGURATION) as (home, client):
@@ -85,6 +107,26 @@ def test_a_lease_ends_though_the_broker_is_dead_or_frozen(mosquitto: RealBroker,
         home.until_level("bulb", "OFF")
         assert 0.8 < _lasted_s(home, "bulb", "ON") < 1.0 + SLACK_S
         mosquitto.start()
+
+
+def test_a_bare_command_that_a_frozen_actuator_finds_is_not_followed(mosquitto: RealBroker, tmp_path: Path) -> None:
+    """It lay in the actuator's own socket for who knows how long; toward safe it is done all the same."""
+    with relays(mosquitto, tmp_path, CONFIGURATION) as (home, client):
+        say(client, "fridge", b"OFF")
+        home.until_level("fridge", "OFF")
+        os.kill(home.process("actuator").pid, signal.SIGSTOP)
+        say(client, "bulb", b"ON")
+        say(client, "fridge", b"ON")
+        time.sleep(10.5)
+        os.kill(home.process("actuator").pid, signal.SIGCONT)
+        home.until_level("fridge", "ON")
+        home.until(lambda: list(entries(tmp_path / ROOT.home / "audit.db", relay="bulb")))
+        (refusal,) = entries(tmp_path / ROOT.home / "audit.db", relay="bulb")
+        assert (refusal.event, refusal.source) == ("refused", "local")
+        assert "was held up for" in (refusal.reason or "")
+        time.sleep(2.5)
+        say(client, "bulb", b"ON")
+        home.until_level("bulb", "ON")
 
 
 def test_a_stop_leaves_every_relay_safe_before_its_pin_is_released(mosquitto: RealBroker, tmp_path: Path) -> None:

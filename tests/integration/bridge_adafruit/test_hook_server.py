@@ -5,6 +5,7 @@ import contextlib
 import json
 import random
 import resource
+import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
+from structlog.testing import capture_logs
 
 from hems.actor.clock import WallClock
 from hems.actor.context import Context
@@ -148,6 +150,25 @@ async def test_refusals_are_what_a_client_expects(tmp_path: Path) -> None:
         assert [status for status, _, _ in many] == [403] * 10 + [429]
         assert 1 <= int(many[-1][2]["Retry-After"]) <= 61
         assert stage.said(NOTIFY_MUTE) == []
+
+
+async def test_a_taken_port_shuts_out_webhooks_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program has the port: the service stays up and says what to do, and listens once the port is free."""
+    monkeypatch.setattr("services.bridge_adafruit.actor._OPEN_AGAIN_AFTER_S", 0.05)
+    settings = BridgeAdafruitSettings.read({"hooks": HOOKS}, {})
+    clock: Any = WallClock()
+    with capture_logs() as logs, contextlib.closing(socket.create_server(("127.0.0.1", 0))) as other:
+        server = HookServer("127.0.0.1", other.getsockname()[1])
+
+        def build(context: Context) -> BridgeAdafruit:
+            return BridgeAdafruit(settings, context, hooks=settings.opened(), door=server)
+
+        async with on_stage("bridge_adafruit", build, tmp_path, clock=clock) as stage:
+            await until(lambda: [entry for entry in logs if "hooks_port" in str(entry.get("advice"))])
+            assert not stage.task.done()
+            other.close()
+            await until(lambda: server.port)
+            assert (await Caller(server.port).post("quiet", X_Hook_Secret=SECRET))[0] == 200
 
 
 async def test_the_description_is_served(tmp_path: Path) -> None:

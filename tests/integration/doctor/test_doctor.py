@@ -17,7 +17,9 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from hems.contracts.catalog import MAINS, SERVICE_HEALTH, SERVICE_STATUS
 from hems.contracts.health import ServiceHealth
 from hems.contracts.topic import Root
+from hems.setting_up.places import lock_of
 from services.cli import main
+from services.supervisor.workspace import only_one
 from tests.support import fake_meters
 from tests.support.broker import RealBroker, free_port
 from tests.support.fake_meters import FakeMeter, silent_port
@@ -140,6 +142,28 @@ def test_a_running_homes_services_are_asked(patient: Patient, shared_mosquitto: 
     assert found["actuator"] == ["is offline"]
     assert "the disk is full" in found["recorder"][0]
     assert "9000 messages wait" in found["notifier"][0]
+
+
+def test_a_service_that_never_came_up_is_missed(patient: Patient, shared_mosquitto: RealBroker) -> None:
+    """Where `hems up` runs, each of its services should be heard, even one that never said a word; a list that is a mistake is no crash."""
+    home = patient.settings["home"]["id"]
+    account = {"host": shared_mosquitto.host, "port": shared_mosquitto.port, "password": shared_mosquitto.password("client")}
+    patient.settings["broker"] = account
+    readings = {"measured_at": AT, "power_w": 500.0, "quality": "measured", "channels": {"1": 500.0}, "voltage_v": 230.0}
+    with _speaking(shared_mosquitto, Root(home), {"sensor": {}}, offline="", readings=readings):
+        assert "recorder" not in patient.look(listen=0.3)[1]
+        with only_one(lock_of(patient.folder / "var")):
+            assert patient.look(listen=0.3)[1]["recorder"] == ["is offline"]
+        patient.settings["supervisor"] = {"services": None}
+        status, found = patient.look(listen=0.3)
+    assert status == 1
+    assert "supervisor.services" in found["configuration"][0]
+
+
+def test_a_bundle_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    """With the reason, after all that was found."""
+    result = CliRunner().invoke(main, ["doctor", "--listen", "0.2", "--bundle", str(tmp_path / "no/report.tar.gz")])
+    assert "can't be written (No such file or directory)" in result.output
 
 
 def test_a_broker_that_refuses_the_account(patient: Patient, shared_mosquitto: RealBroker) -> None:

@@ -1,14 +1,18 @@
 """The second channel: an ntfy server's own way of publishing and polling."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 
+from services.notifier.command import notify
 from services.notifier.domain.outgoing import Accepted, Delivered, Found, Later, Rejected
 from services.notifier.ntfy_channel import NtfyChannel
 from tests.support.broker import free_port
@@ -16,6 +20,7 @@ from tests.support.broker import free_port
 
 class NtfyServer:
     def __init__(self) -> None:
+        self.url = ""
         self.kept: list[dict[str, Any]] = []
         self.status = 200
         self.token: str | None = None
@@ -45,7 +50,8 @@ async def opened() -> AsyncGenerator[tuple[NtfyServer, NtfyChannel]]:
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    channel = NtfyChannel(f"http://127.0.0.1:{runner.addresses[0][1]}", "tk_1", 2.0, "Home energy (home)")
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    channel = NtfyChannel(server.url, "tk_1", 2.0, "Home energy (home)")
     try:
         async with channel.opened():
             yield server, channel
@@ -88,3 +94,21 @@ async def test_nobody_answers() -> None:
         outcome = await channel.send("my-topic", "text", 600)
     assert isinstance(outcome, Later)
     assert not outcome.may_be_taken
+
+
+async def test_the_command_publishes_a_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hems notify --ntfy`: it is on the topic, or the server's answer is told; a number and a topic at once are refused."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEMS_CONFIG", "")
+    async with opened() as (server, _):
+        monkeypatch.setenv("HEMS_NOTIFIER__NTFY__BASE_URL", server.url)
+        result = await asyncio.to_thread(CliRunner().invoke, notify, ["--ntfy", "our-home-8421"])
+        assert result.exit_code == 0, result.output
+        assert server.kept[0]["topic"] == "our-home-8421"
+        assert "messages reach you" in server.kept[0]["message"]
+        server.status = 403
+        result = await asyncio.to_thread(CliRunner().invoke, notify, ["--ntfy", "our-home-8421"])
+        assert result.exit_code == 1
+        assert "our-home-8421: " in result.output
+    assert CliRunner().invoke(notify, ["--ntfy", "our-home-8421", "--test", "+447700900123"]).exit_code == 2
+    assert CliRunner().invoke(notify, []).exit_code == 2

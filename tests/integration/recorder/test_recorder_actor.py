@@ -5,7 +5,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,12 @@ class Prices:
 
 @contextlib.asynccontextmanager
 async def recording(
-    folder: Path, *, sources: Sources | None = None, database: Callable[[], Any] | None = None, **settings: Any
+    folder: Path,
+    *,
+    sources: Sources | None = None,
+    database: Callable[[], Any] | None = None,
+    zone: str = "Europe/London",
+    **settings: Any,
 ) -> AsyncGenerator[Stage]:
     """A recorder with its files in a folder."""
 
@@ -69,7 +74,8 @@ async def recording(
     async def opened() -> AsyncGenerator[Opened]:
         if database is not None:
             database()
-        async with opened_history(f"sqlite:///{folder}/history.db", HomeSettings.read({}, {}), for_service=True) as found:
+        home = HomeSettings.read({"time_zone": zone}, {})
+        async with opened_history(f"sqlite:///{folder}/history.db", home, for_service=True) as found:
             yield Opened(found.history, found.answers, str(found.set_aside) if found.set_aside else None)
 
     def build(context: Context) -> Recorder:
@@ -211,6 +217,28 @@ async def test_a_damaged_history_is_set_aside(tmp_path: Path) -> None:
         assert energy.total_kwh >= first.total_kwh
 
 
+async def test_totals_go_on_after_an_older_history_is_put_back(tmp_path: Path) -> None:
+    """A backup knows less than was said: the total goes on from what was said, and what is used from then on comes on top."""
+    async with recording(tmp_path) as stage:
+        await stage.tell(MAINS, reading(0, 1_200))
+        await stage.tell(MAINS, reading(60, 1_200))
+        await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[-1][1].total_kwh == 0.02)
+    backup = (tmp_path / "history.db").read_bytes()
+    async with recording(tmp_path) as stage:
+        for second in range(120, 361, 60):
+            await stage.tell(MAINS, reading(second, 1_200))
+        await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[-1][1].total_kwh == 0.12)
+    (tmp_path / "history.db").write_bytes(backup)
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"history.db{suffix}").unlink(missing_ok=True)
+    async with recording(tmp_path) as stage:
+        first = await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[0][1])
+        assert first.total_kwh == 0.12
+        for second in range(600, 721, 60):
+            await stage.tell(MAINS, reading(second, 1_200))
+        await until(lambda: stage.said(ENERGY)[-1][1].total_kwh == 0.16)
+
+
 @pytest.mark.parametrize("what", ["weather", "energy/toaster"])
 async def test_bad_questions_get_an_error(tmp_path: Path, what: str) -> None:
     """The answer is one piece with a sentence, and the next question is answered."""
@@ -220,6 +248,39 @@ async def test_bad_questions_get_an_error(tmp_path: Path, what: str) -> None:
         assert piece.error
         assert piece.rows == ()
         assert (await ask(stage, "mains"))[0].error is None
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"points": 50_000}, "points"),
+        ({"to": None}, "to"),
+        ({"from": "2025-01-06T00:00"}, "from"),
+        ({"resolution": "5min"}, "resolution"),
+        ({"id": None}, "id"),
+    ],
+)
+async def test_what_is_no_question_gets_an_error(tmp_path: Path, given: dict[str, Any], says: str) -> None:
+    """Whoever names a client is told which field is wrong, also where there is no id to answer to."""
+    whole = {"id": "q1", "client": "me", "what": "mains", "from": "2025-01-06T00:00Z", "to": "2025-01-07T00:00Z"} | given
+    asked = {key: value for key, value in whole.items() if value is not None}
+    async with recording(tmp_path) as stage:
+        await stage.tell(HISTORY_QUERY, json.dumps(asked).encode())
+        ((parameters, piece),) = await until(lambda: stage.said(HISTORY_RESULT))
+        assert (parameters["client"], piece.id, piece.last) == ("me", asked.get("id", "unknown"), True)
+        assert f"{says}:" in (piece.error or "")
+
+
+async def test_what_names_no_client_gets_no_answer(tmp_path: Path) -> None:
+    """There is nobody to tell; nor is a question answered that the broker kept. It is counted, and the next one is answered."""
+    odd = {"id": "q1", "client": "a/b", "what": "mains"}
+    async with recording(tmp_path) as stage:
+        await stage.tell(MAINS, reading(0, 100))
+        for raw in (b"what?", b"[1]", b"{}", json.dumps(odd).encode(), b"[" * 50_000):
+            await stage.tell(HISTORY_QUERY, raw)
+        await stage.tell(HISTORY_QUERY, json.dumps({**odd, "client": "me"}).encode(), retain=True)
+        assert (await ask(stage, "mains"))[0].error is None
+        assert {piece.id for _, piece in stage.said(HISTORY_RESULT)} != {"q1"}
 
 
 async def test_an_oversized_question_gets_an_error(tmp_path: Path) -> None:
@@ -273,6 +334,28 @@ async def test_a_budget_raises_alerts(tmp_path: Path) -> None:
         assert (alert.rule, alert.severity) == ("recorder.budget", "info")
         await asyncio.sleep(0.05)
         assert len([said for _, said in stage.said(ALERT)]) == 1
+
+
+async def test_a_budgets_month_is_the_homes(tmp_path: Path) -> None:
+    """At nine in the evening of 31 January in New York it is February in UTC: the budget that is used up is still January's."""
+    evening_s = (datetime(2025, 2, 1, 2, 0, tzinfo=UTC) - START).total_seconds()
+    settings: dict[str, Any] = {"tariff": {"kind": "flat", "per_kwh": 100.0}, "budget": {"month_cost": 5.0}, "zone": "America/New_York"}
+    async with recording(tmp_path, **settings) as stage:
+
+        async def use(start_s: float) -> None:
+            for second in range(0, 181, 30):
+                await stage.tell(MAINS, reading(start_s + second, 1_200))
+            await until(lambda: stage.said(ENERGY) and stage.said(ENERGY)[-1][1].as_of >= START + timedelta(seconds=start_s + 180))
+
+        await use(0)
+        await until(lambda: len(stage.said(ALERT)) == 1)
+        await stage.clock.advance(evening_s)
+        await use(evening_s)
+        await stage.clock.advance(86_400)
+        await use(evening_s + 86_400)
+        january, february = await until(lambda: len(stage.said(ALERT)) > 1 and [alert for _, alert in stage.said(ALERT)])
+        assert (january.id, february.id) == ("recorder-budget-2025-01-100", "recorder-budget-2025-02-100")
+        assert february.at == START + timedelta(seconds=evening_s + 86_400)
 
 
 async def test_while_the_database_is_away_nothing_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,10 @@
 
 import contextlib
 import csv
+import resource
+import signal
 import sqlite3
+from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -65,6 +68,44 @@ def test_what_is_imported_is_exported(folder: Path) -> None:
     assert (float(hour["energy_kwh"]), float(hour["cost"])) == (pytest.approx(1.0), pytest.approx(0.3))
 
 
+@pytest.mark.usefixtures("folder")
+def test_the_history_of_hems_up_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hems up` keeps it in `var/homes`: the commands find it there, though another folder of the home lies beside it."""
+    (tmp_path / "var/home").mkdir(parents=True)
+    monkeypatch.setenv("HEMS_STORAGE__DIRECTORY", str(tmp_path / "var/homes"))
+    _readings(tmp_path / "a.csv", hours=1, power_w=1_000)
+    _run(command.import_, "a.csv")
+    monkeypatch.delenv("HEMS_STORAGE__DIRECTORY")
+    assert "121 rows" in _run(command.export, "--from", "2025-01-01", "out.csv").output
+    assert "1.0 kWh" in _run(command.report, "--month", "2025-01").output
+    _run(command.backup, "backup.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "backup.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM mains").fetchone() == (121,)
+
+
+def test_where_there_is_no_history_none_is_made(folder: Path) -> None:
+    """In the wrong folder a backup of nothing would look like one: it is refused, and so are report, export and recost."""
+    for name, *arguments in (
+        (command.backup, "backup.db"),
+        (command.report,),
+        (command.export, "--from", "2025-01-01", "out.csv"),
+        (command.recost, "--from", "2025-01-01"),
+    ):
+        assert "there is no history in" in _run(name, *arguments, status=1).output
+    assert {path.name for path in folder.iterdir()} == {"hems.yaml"}
+
+
+def test_an_export_of_nothing_leaves_no_file(folder: Path) -> None:
+    """Nor does it empty one that is there."""
+    _readings(folder / "a.csv", hours=1, power_w=1_000)
+    _run(command.import_, "a.csv")
+    (folder / "out.csv").write_text("mine")
+    for form in ("csv", "parquet"):
+        assert "Nothing is kept" in _run(command.export, "--from", "2026-01-01", "--format", form, f"out.{form}").output
+    assert (folder / "out.csv").read_text() == "mine"
+    assert not (folder / "out.parquet").exists()
+
+
 def test_a_recording_and_what_was_said_of_it_come_in(folder: Path) -> None:
     """Parquet brings the mains, gaps left out, and the appliances that `hems disaggregate` found; the sums know both."""
     arrow, parquet = cast("Any", pa), cast("Any", pq)
@@ -117,6 +158,28 @@ def test_a_backup_is_restored(folder: Path) -> None:
     assert "121 rows" in _run(command.export, "--from", "2025-01-01", "out.csv").output
 
 
+def test_a_backup_that_finds_no_room_says_so(folder: Path) -> None:
+    """One sentence, no half of a file, and the history as it was."""
+    _readings(folder / "a.csv", hours=24, power_w=1_000)
+    _run(command.import_, "a.csv")
+    with _no_file_larger_than((folder / "var/home/history.db").stat().st_size // 2):
+        assert "see that there is room" in _run(command.backup, "backup.db", status=1).output
+    assert list(folder.glob("backup*")) == []
+    _run(command.backup, "backup.db")
+
+
+@contextlib.contextmanager
+def _no_file_larger_than(size: int) -> Generator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
 def test_a_restore_under_a_running_recorder_is_refused(folder: Path) -> None:
     """Files are not exchanged under a service that has them open."""
     _readings(folder / "a.csv", hours=0.1, power_w=1_000)
@@ -160,13 +223,30 @@ def test_a_month_is_reported(folder: Path) -> None:
 def test_a_change_of_tariff_is_recosted_when_asked(folder: Path) -> None:
     """The month's cost stays when hems.yaml changes, until `recost`."""
     _readings(folder / "a.csv", hours=10, power_w=1_000)
-    _run(command.recost, "--from", "2025-01-01")
     _run(command.import_, "a.csv")
+    _run(command.recost, "--from", "2025-01-01")
     assert "3.50 GBP" in _run(command.report, "--month", "2025-01").output
     (folder / "hems.yaml").write_text("recorder: {tariff: {kind: flat, per_kwh: 0.6, standing_charge_per_day: 0.5}}\n")
     assert "3.50 GBP" in _run(command.report, "--month", "2025-01").output
     _run(command.recost, "--from", "2025-01-01")
     assert "6.50 GBP" in _run(command.report, "--month", "2025-01").output
+
+
+def test_costs_are_not_thrown_away_where_there_is_no_tariff(folder: Path) -> None:
+    """`recost` without a tariff in hems.yaml is refused with what to do, and the costs stay."""
+    _readings(folder / "a.csv", hours=10, power_w=1_000)
+    _run(command.import_, "a.csv")
+    (folder / "hems.yaml").write_text("recorder: {}\n")
+    assert "hems setup tariff" in _run(command.recost, "--from", "2025-01-01", status=1).output
+    assert "3.50 GBP" in _run(command.report, "--month", "2025-01").output
+
+
+def test_readings_that_are_far_apart_are_told(folder: Path) -> None:
+    """A file of a reading each five minutes brings no energy that is known: it says how often, and what became of it."""
+    _readings(folder / "a.csv", hours=1, power_w=1_000, every_s=300)
+    assert "12 times more than a minute" in _run(command.import_, "a.csv").output
+    _readings(folder / "b.csv", hours=1, power_w=1_000, start=START + timedelta(hours=5), every_s=60)
+    assert "more than a minute" not in _run(command.import_, "b.csv").output
 
 
 def test_a_mistake_in_the_configuration_is_named(folder: Path) -> None:

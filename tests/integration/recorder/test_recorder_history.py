@@ -9,13 +9,14 @@ from sqlalchemy import text
 
 from services.recorder.database import HEAD, migrate
 from services.recorder.domain.calendar import Calendar
-from services.recorder.domain.counters import Counter
+from services.recorder.domain.counters import EXPORTED, Counter
 from services.recorder.domain.energy import MINUTE_US, SECOND_US
 from services.recorder.domain.failures import Unusable
 from services.recorder.domain.questions import BadQuestion
 from services.recorder.domain.records import Happening, MainsRow
 from services.recorder.domain.tariff import NANO
-from services.recorder.opening import OpenHistory
+from services.recorder.history import History
+from services.recorder.opening import OpenHistory, parse_tariff
 from tests.support.history import START, START_S, START_US, Place, ask, running, steady
 
 FLAT = '{"kind": "flat", "per_kwh": 0.3, "standing_charge_per_day": 0.5}'
@@ -34,6 +35,11 @@ async def test_readings_become_energy(place: Place) -> None:
         home = await _home(opened)
         assert (home.total_mj, home.today_mj, home.month_mj) == (3_600_000_000,) * 3
         assert home.today_nano is None
+
+
+async def _counters(opened: OpenHistory, now_s: int = START_S) -> list[Counter]:
+    await opened.history.count_all()
+    return await opened.history.counters(now_s)
 
 
 async def test_a_redelivered_message_makes_no_second_row(place: Place) -> None:
@@ -91,6 +97,52 @@ async def test_the_total_never_falls(place: Place) -> None:
         assert (await _home(opened)).total_mj == before.total_mj
         await opened.history.record([MainsRow(START_US + second * SECOND_US, 3_000_000) for second in (200, 250, 300)])
         assert (await _home(opened)).total_mj == 3_000 * 300 * 1_000 - 75_000_000
+
+
+async def test_what_is_sent_out_never_falls_either(place: Place) -> None:
+    """A late reading that shows less was sent out leaves that counter where it stood; it goes on from there in a new history too."""
+    async with place.opened() as opened:
+        await opened.history.record([MainsRow(START_US + second * SECOND_US, -3_000_000) for second in (0, 50, 100, 150)])
+        before = await _home(opened)
+        await opened.history.record([MainsRow(START_US + 25 * SECOND_US, 0)])
+        assert (await _home(opened)).exported_mj == before.exported_mj == 450_000_000
+        await opened.history.record([MainsRow(START_US + second * SECOND_US, -3_000_000) for second in (200, 250, 300)])
+        assert (await _home(opened)).exported_mj == 900_000_000 - 75_000_000
+    async with Place(place.url, f"{place.home}-new").opened() as opened:
+        await opened.history.start(None, START_S, {"": 7, EXPORTED: 900})
+        home = await _home(opened)
+        assert (home.total_mj, home.exported_mj) == (7, 900)
+
+
+async def test_counters_go_on_from_what_was_noted(place: Place) -> None:
+    """A history that holds less than was noted goes on from the note, each start again; one that holds as much or more is right."""
+    async with place.opened() as opened:
+        await opened.history.record([*steady(600, 1_000), *running(10, 500)])
+        await _home(opened)
+        for _ in range(2):
+            await opened.history.start(None, START_S, {"": 700_000_000, "kettle": 100, "oven": 5})
+            totals = {counter.subject: counter.total_mj for counter in await opened.history.counters(START_S)}
+            assert totals == {None: 700_000_000, "kettle": 300_000_000, "oven": 5}
+        await opened.history.record(steady(600, 1_000, start_us=START_US + 3_600 * SECOND_US))
+        assert (await _home(opened)).total_mj == 1_300_000_000
+
+
+@pytest.mark.parametrize(("first", "second"), [("UTC", "America/New_York"), ("America/New_York", "Asia/Kathmandu")])
+async def test_another_time_zone_counts_nothing_twice(place: Place, first: str, second: str) -> None:
+    """The home's time zone is put right: totals stay, and hours and days are those of the new one."""
+    async with place.opened(FLAT, zone=first) as opened:
+        await opened.history.record([*steady(30 * 3_600, 1_000, every_s=60), *running(120, 500)])
+        before = await opened.history.counters(START_S)
+    async with place.opened(FLAT, zone=second) as opened:
+        await opened.history.record(steady(6 * 3_600, 1_000, start_us=START_US + 30 * 3_600 * SECOND_US, every_s=60))
+        home, kettle = await _counters(opened, START_S + 30 * 3_600)
+        assert home.total_mj == 36 * 3_600_000_000
+        assert kettle.total_mj == before[1].total_mj
+        start_s, end_s = opened.history.calendar.day(START_S + 30 * 3_600)
+        assert home.today_mj == (min(end_s, START_S + 36 * 3_600) - start_s) * 1_000_000
+        bars = await ask(opened, "energy", 72, start=START - timedelta(days=1), resolution="1d")
+        assert sum(bar[1] for bar in bars if isinstance(bar[1], float)) == pytest.approx(36)
+        assert all(opened.history.calendar.local(datetime.fromisoformat(str(bar[0])).timestamp()).hour == 0 for bar in bars)
 
 
 @pytest.mark.parametrize("late_s", [60, 150, 240, 310])
@@ -202,6 +254,19 @@ async def test_costs_stay_as_they_were(place: Place) -> None:
         assert (await _home(opened)).today_nano == round((0.5 + 1.2) * NANO)
 
 
+async def test_a_days_standing_charge_is_that_of_its_beginning(place: Place) -> None:
+    """A new tariff in the middle of a day changes what energy costs from then on; the day's own charge stays, as the month has it."""
+    dearer = '{"kind": "flat", "per_kwh": 0.3, "standing_charge_per_day": 9.0}'
+    async with place.opened(FLAT) as opened:
+        await opened.history.record(steady(3_600, 1_000))
+        await _home(opened)
+    async with place.opened(dearer, now_s=START_S + 3_600) as opened:
+        today = await _home(opened, START_S + 3_600)
+        assert today.today_nano == today.month_nano == round(0.8 * NANO)
+        tomorrow = await _home(opened, START_S + 86_400)
+        assert tomorrow.month_nano == round((0.8 + 9.0) * NANO)
+
+
 async def test_tiers_follow_the_use_of_the_month(place: Place) -> None:
     """5 kWh with the first three at 0.10 and the rest at 0.50 cost 0.30 + 1.00, over batches and restarts."""
     tiered = '{"kind": "tiered", "tiers": [{"per_kwh": 0.1, "up_to_kwh": 3}, {"per_kwh": 0.5}]}'
@@ -285,6 +350,20 @@ async def test_an_unknown_appliance_is_named_in_the_answer(place: Place) -> None
         await opened.history.record(running(1, 500))
         with pytest.raises(BadQuestion, match="known: kettle"):
             await ask(opened, "appliance/toaster")
+
+
+async def test_an_import_beside_the_recorder_names_no_appliance_twice(place: Place) -> None:
+    """Two processes write one history: an appliance that one of them has named is the same for the other."""
+    async with place.opened() as recorder:
+        await recorder.history.record([*steady(1_200, 1_000), *running(10, 500)])
+        database = recorder.database
+        importer = History(database, place.home, recorder.history.calendar, parse_tariff)
+        await importer.record(running(10, 300, appliance="fridge"))
+        later = running(5, 300, appliance="fridge", start_us=START_US + 11 * MINUTE_US)
+        await recorder.history.record([*later, *running(5, 100, appliance="oven", start_us=START_US + 11 * MINUTE_US)])
+        _, kettle, fridge, oven = await _counters(recorder)
+        assert [kettle.subject, fridge.subject, oven.subject] == ["kettle", "fridge", "oven"]
+        assert fridge.total_mj == 300_000 * (10 + 1 + 5) * 60
 
 
 async def test_two_homes_do_not_mix(place: Place) -> None:

@@ -68,7 +68,7 @@ def test_a_meter_is_made_true_by_a_kettle(bench: Bench) -> None:
             meter.line = next(steps)
             return "\n"
 
-        done = _at_a_keyboard(bench, switch)
+        done = _at_a_keyboard(bench, switch, "--rated-at", "230")
     assert done.exit_code == 0, done.output
     scale, vest_v = bench.setting("meter", "scale"), bench.setting("meter", "vest_v")
     assert vest_v == 240
@@ -77,7 +77,30 @@ def test_a_meter_is_made_true_by_a_kettle(bench: Bench) -> None:
     assert re.search(r"for this load of 2(19|20)\d W", done.output)
 
 
-def _at_a_keyboard(bench: Bench, switch: Callable[[], str]) -> Result:
+def test_a_voltage_sensor_on_wi_fi_is_counted_with(bench: Bench) -> None:
+    """The services multiply by its voltage, so that the scale must not hold it too; nonsense, and a sensor on a port, are refused."""
+    volts, home_w, kettle_w = 243.0, 180.0, 2_000.0
+    refused = bench.run("power", "--load", "2000", "--wifi-voltage", "243")
+    assert "is read itself" in refused.output
+    bench.file.write_text(bench.file.read_text().replace(f"  voltage: {{port: {bench.voltage}}}\n", ""))
+    assert "120 V is no mains voltage" in bench.run("power", "--load", "2000", "--wifi-voltage", "120").output
+
+    def line(power_w: float) -> fake_meters.Line:
+        return fake_meters.rpict3t1(0.93 * power_w * 230 / volts)
+
+    with FakeMeter(bench.meter, 38_400, line(home_w), every_s=0.005) as meter:
+        steps = iter([line(home_w), line(home_w + kettle_w), line(home_w)])
+
+        def switch() -> str:
+            meter.line = next(steps)
+            return "\n"
+
+        done = _at_a_keyboard(bench, switch, "--wifi-voltage", "243")
+    assert done.exit_code == 0, done.output
+    assert 0.93 * (bench.setting("meter", "scale") or 0) == pytest.approx(1, rel=0.005)
+
+
+def _at_a_keyboard(bench: Bench, switch: Callable[[], str], *more: str) -> Result:
     """Answer each of the three questions after switching."""
 
     class Keys(BytesIO):
@@ -88,7 +111,7 @@ def _at_a_keyboard(bench: Bench, switch: Callable[[], str]) -> Result:
             return self.readline()
 
     runner = CliRunner()
-    arguments = ["calibrate", "power", "--load", "2000", "--rated-at", "230", "--yes", "--config", str(bench.file)]
+    arguments = ["calibrate", "power", "--load", "2000", *more, "--yes", "--config", str(bench.file)]
     return runner.invoke(main, arguments, input=Keys(), catch_exceptions=False)
 
 
@@ -121,3 +144,26 @@ def test_what_was_changed_by_hand_is_not_undone(bench: Bench) -> None:
     undone = bench.run("undo")
     assert undone.exit_code == 1
     assert "changed since" in undone.output
+
+
+def test_a_file_that_can_not_be_written_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is changed, nothing is there to be undone, and the person reads why."""
+    written = bench.file.read_text()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with FakeMeter(bench.voltage, 115_200, fake_meters.zmpt101b(220.0), every_s=0.005):
+        with monkeypatch.context() as patched:
+            patched.setattr("hems.setting_up.configuration_file.write_private", refuse)
+            done = bench.run("voltage", "231", "--yes")
+        assert done.exit_code == 1
+        assert "can't be written" in done.output
+        assert bench.file.read_text() == written
+        assert "no calibration to undo" in bench.run("undo").output
+        bench.run("voltage", "231", "--yes")
+    with monkeypatch.context() as patched:
+        patched.setattr("hems.setting_up.configuration_file.write_private", refuse)
+        assert bench.run("undo").exit_code == 1
+    assert bench.run("undo").exit_code == 0
+    assert bench.file.read_text() == written

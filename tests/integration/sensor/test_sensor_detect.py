@@ -56,6 +56,15 @@ def test_every_format_is_found_at_its_speed(name: str, tmp_path: Path) -> None:
     assert "Look here" not in said
 
 
+def test_one_speed_alone_can_be_asked_for(tmp_path: Path) -> None:
+    """One that hems.yaml would take: what is printed must be usable."""
+    with FakeMeter(tmp_path / "port", 9_600, fake_meters.rpict3t1()):
+        status, said = detect(str(tmp_path / "port"), "--speed", "9600")
+        assert section(said)["meter"]["baud"] == 9_600
+        assert detect(str(tmp_path / "port"), "--speed", "12345")[0] == 2
+    assert status == 0
+
+
 def test_two_ports_make_one_section(tmp_path: Path) -> None:
     """A meter and a voltage sensor, named in any order."""
     with FakeMeter(tmp_path / "a", 115_200, fake_meters.zmpt101b()), FakeMeter(tmp_path / "b", 38_400, fake_meters.rpict3t1()):

@@ -18,9 +18,11 @@ from services.notifier.asking import ask as ask_phone
 from services.notifier.settings import NotifierSettings
 from services.recorder.asking import ask as ask_tariff
 from services.sensor.asking import ask as ask_meter
+from services.setup.adafruit import ask as ask_adafruit
 from services.setup.adafruit import is_there
 from services.setup.home import ask as ask_home
 from tests.support import fake_meters
+from tests.support.broker import free_port
 from tests.support.conversation import Scripted
 from tests.support.fake_meters import FakeMeter
 from tests.support.twilio_server import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER, running_twilio
@@ -78,6 +80,34 @@ def test_the_meter_is_listened_to(table: Table) -> None:
         assert table.values()["sensor"]["meter"]["scale"] == 1.07
 
 
+def test_the_meter_is_listened_to_again(table: Table) -> None:
+    """The inputs that stand in hems.yaml are offered, an input that was turned already is no fault, and only a turned one is turned."""
+    line = fake_meters.always(b"11 -640.0 900.0 -300.0 3.5 4.5 1.5 231.20")
+    with FakeMeter(table.folder / "m", 38_400, line):
+        ports = {"Port of the meter": str(table.folder / "m")}
+        ask_meter(Scripted({**ports, "Which inputs": "1, 2"}), table.file())
+        meter = table.values()["sensor"]["meter"]
+        assert (meter["mains_channels"], meter["invert"]) == ([1, 2], [1])
+        talk = Scripted({})
+        ask_meter(talk, table.file())
+        assert table.values()["sensor"]["meter"] == meter
+        assert "wrong way round" not in talk.text
+        ask_meter(Scripted({"Which inputs": "1, 2, 3"}), table.file())
+    meter = table.values()["sensor"]["meter"]
+    assert (meter["mains_channels"], meter["invert"]) == ([1, 2, 3], [1, 3])
+
+
+def test_a_voltage_sensor_that_is_gone_is_taken_out(table: Table) -> None:
+    """Where the person says so; its scale stays for the day that it comes back. A home without a meter is told what is missing."""
+    table.path.write_text(f"{table.path.read_text()}sensor: {{voltage: {{port: /dev/gone, scale: 1.1}}}}\n")
+    talk = Scripted({"Port of": ["none", "none"]})
+    ask_meter(talk, table.file())
+    assert "No meter is set yet" in talk.text
+    assert table.values()["sensor"]["voltage"] == {"port": "/dev/gone", "scale": 1.1}
+    ask_meter(Scripted({"Port of": ["none", "none"], "be taken out": "yes"}), table.file())
+    assert table.values()["sensor"]["voltage"] == {"scale": 1.1}
+
+
 def test_relays_are_named_and_tried(table: Table) -> None:
     """Pins that can't be used are refused; each relay is tried for two seconds, and stands safe before and after."""
     talk = Scripted({"hang on": "simulated", "Name of a relay": ["Big Bulb", "bulb"], "Which state": "off"})
@@ -88,6 +118,22 @@ def test_relays_are_named_and_tried(table: Table) -> None:
     assert [change["level"] for change in changes if change["event"] == "switched"] == ["ON", "OFF"]
     on, off = (change["monotonic_s"] for change in changes if change["event"] == "switched")
     assert off - on >= 1.9
+
+
+def test_what_was_set_of_a_relay_stays(table: Table) -> None:
+    """Named again to change one thing, it keeps its limits, its rest and who may switch it; another safe state brings its own."""
+    ask_relays(Scripted({"hang on": "simulated", "Name of a relay": "heater", "Which state": "off", "Try": "no"}), table.file())
+    file = table.file()
+    mine = {"max_on_s": 600, "min_off_s": 900, "resting": "last", "allow": ["local", "dashboard", "load_manager"]}
+    for key, value in mine.items():
+        file.set("actuator", "relays", "heater", key, to=value)
+    file.save()
+    ask_relays(Scripted({"Name of a relay": "heater", "a fridge, a freezer": "yes", "Try": "no", "May the page": "no"}), table.file())
+    assert table.values()["actuator"]["relays"]["heater"] == {**mine, "safe": "off", "allow": ["local", "load_manager"]}
+    ask_relays(Scripted({"Name of a relay": "heater", "Which state": "on", "Try": "no"}), table.file())
+    heater = table.values()["actuator"]["relays"]["heater"]
+    assert (heater["safe"], heater["resting"], heater["min_off_s"], heater["max_away_s"]) == ("on", "on", 900, 3_600)
+    assert "max_on_s" not in heater
 
 
 def test_pins(table: Table) -> None:
@@ -167,9 +213,43 @@ def test_the_tariff(table: Table, answers: dict[str, str | list[str]], tariff: d
 
 
 def test_a_phone_by_ntfy(table: Table) -> None:
-    """A topic that can be guessed is refused."""
-    ask_phone(Scripted({"By which way": "ntfy", "Topic": ["home", "our-home-8421"]}), table.file())
+    """A topic that can be guessed is refused; a server that is away is told, and what was written stays."""
+    server = f"http://127.0.0.1:{free_port()}"
+    table.path.write_text(f"{table.path.read_text()}notifier: {{ntfy: {{base_url: '{server}'}}}}\n")
+    talk = Scripted({"By which way": "ntfy", "Topic": ["home", "our-home-8421"]})
+    ask_phone(talk, table.file())
+    assert "our-home-8421: " in talk.said[-1]
+    assert "Try again later." in talk.said[-1]
     assert table.values()["notifier"]["recipients"]["me"] == {"ntfy": "our-home-8421", "quiet_hours": "22:00-07:00"}
+
+
+def test_who_wants_no_messages_gets_none(table: Table) -> None:
+    """An address that stands there is taken out; whoever changes to ntfy gets no text messages any more."""
+    table.path.write_text(f"{table.path.read_text()}notifier: {{recipients: {{me: {{sms: '+447700900123'}}, her: {{ntfy: her-topic}}}}}}\n")
+    ask_phone(Scripted({"By which way": "ntfy", "Topic": "our-home-8421", "Send a test": "no"}), table.file())
+    assert table.values()["notifier"]["recipients"]["me"] == {"ntfy": "our-home-8421", "quiet_hours": "22:00-07:00"}
+    ask_phone(Scripted({"By which way": "none", "Shall that end": "no"}), table.file())
+    assert table.values()["notifier"]["recipients"].keys() == {"me", "her"}
+    ask_phone(Scripted({"By which way": "none"}), table.file())
+    assert table.values()["notifier"]["recipients"].keys() == {"her"}
+
+
+def test_what_stands_wrongly_in_the_file_is_written_over(table: Table) -> None:
+    """A line where a part belongs is a mistake that setting up mends, and no crash."""
+    table.path.write_text(f"{table.path.read_text()}notifier: {{recipients: {{me: 7}}}}\nactuator: {{relays: {{bulb: 5}}}}\n")
+    ask_phone(Scripted({"By which way": "ntfy", "Topic": "our-home-8421", "Send a test": "no"}), table.file())
+    ask_relays(Scripted({"Name of a relay": "bulb", "Try": "no"}), table.file())
+    assert table.values()["notifier"]["recipients"]["me"]["ntfy"] == "our-home-8421"
+    assert table.values()["actuator"]["relays"]["bulb"]["safe"] == "off"
+
+
+def test_a_home_that_leaves_the_cloud_is_shown_there_no_more(table: Table) -> None:
+    """A no takes username and key out, and nothing else."""
+    (table.folder / "key").write_text("k" * 32)
+    section = f"{{username: me, key_file: '{table.folder / 'key'}', group: house}}"
+    table.path.write_text(f"{table.path.read_text()}bridge_adafruit: {section}\n")
+    ask_adafruit(Scripted({"Shall the home be shown": "no"}), table.file())
+    assert table.values()["bridge_adafruit"] == {"group": "house"}
 
 
 def test_the_bridge_is_called_where_it_is() -> None:

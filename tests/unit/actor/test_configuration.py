@@ -105,6 +105,9 @@ def test_a_key_that_ends_so_is_no_secret_file() -> None:
         ("example:\n  meter: 7\n", [(2, "example.meter")]),
         ("example: [1]\n", [(1, "example")]),
         ("home: {}\nexample: 3\n", [(2, "example")]),
+        ("example:\n  1: 2\n", [(2, "example.1")]),
+        ("example:\n  on: 2\n", [(1, "example.True")]),
+        ("example: &all\n  meter: *all\n", [(None, "file")]),
     ],
 )
 def test_every_mistake_has_its_line_and_key(tmp_path: Path, text: str, places: list[tuple[int | None, str]]) -> None:
@@ -114,10 +117,29 @@ def test_every_mistake_has_its_line_and_key(tmp_path: Path, text: str, places: l
     assert all(mistake.file == str(tmp_path / "hems.yaml") for mistake in mistakes)
 
 
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("example: {channels: [1]}\nhome: {id: x}\nexample: {channels: [2]}\n", [(3, "example")]),
+        ("example:\n  meter:\n    port: /dev/a\n    baud: 1\n    port: /dev/b\n", [(5, "example.meter.port")]),
+        ("example:\n  list: [{a: 1, a: 2}]\nother: {}\nother: {}\n", [(2, "example.list.0.a"), (4, "other")]),
+    ],
+)
+def test_what_stands_twice_is_a_mistake(tmp_path: Path, text: str, places: list[tuple[int | None, str]]) -> None:
+    """YAML would take the last and say nothing, so that half of what a person wrote does not count."""
+    mistakes = _mistakes(tmp_path, text)
+    assert _places(mistakes) == places
+    assert all("already" in mistake.message for mistake in mistakes)
+
+
 def test_a_mistake_reads_as_an_editor_can_follow_it(tmp_path: Path) -> None:
     """file:line: key: what is wrong."""
     (mistake,) = _mistakes(tmp_path, "example:\n  metre: {}\n")
     assert str(mistake) == f"{tmp_path / 'hems.yaml'}:2: example.metre: no such key"
+    (mistake,) = _mistakes(tmp_path, "example:\n  meter: /dev/ttyUSB0\n")
+    assert mistake.message == "has keys of its own: they go below it, indented"
+    (mistake,) = _mistakes(tmp_path, "home: {time_zone: Mars}\n", kind=HomeSettings)
+    assert mistake.message == "'Mars' is not a time zone; one is 'Europe/London'"
 
 
 @pytest.mark.parametrize(

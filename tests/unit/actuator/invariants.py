@@ -68,11 +68,13 @@ def leases_end(world: World) -> None:
 
 
 def silence_leads_to_safety(world: World) -> None:
-    """4: a relay so marked is not away from safe for longer than the broker, or its lease's controller, is silent."""
+    """4: a relay so marked is not away from safe for longer than the broker, or its lease's controller, is silent, nor goes there."""
     longest_s = world.rules.silent_after_s
     if longest_s is None:
         return
     for start_s, end_s in _away(world):
+        last_s = max(at_s for at_s, _ in world.heard if at_s <= start_s)
+        assert start_s - last_s <= longest_s + EPSILON_S, f"it left safety after {start_s - last_s} s of silence"
         heard = sorted({start_s, *(at_s for at_s, _ in world.heard if start_s <= at_s <= end_s), end_s})
         gap_s = max((later - earlier for earlier, later in itertools.pairwise(heard)), default=0.0)
         assert gap_s <= longest_s + _compressor_s(world) + EPSILON_S, f"away through {gap_s} s of silence"
@@ -162,7 +164,7 @@ def nothing_toward_safety_is_dropped(world: World) -> None:
 
 
 def only_the_allowed_switch(world: World) -> None:
-    """12: only those listed switch a relay, and a person's command goes before the load manager's."""
+    """12: only those listed switch a relay, and a person's command goes before the load manager's and the fleet's."""
     person_until_s, run = float("-inf"), 0
     for said in _in_order(world):
         if said.answer is None or not said.answer.accepted:
@@ -173,8 +175,8 @@ def only_the_allowed_switch(world: World) -> None:
             person_until_s, run = float("-inf"), said.run
         if "done before" in (said.answer.reason or ""):
             continue
-        if source == "load_manager":
-            assert said.answered_s >= person_until_s, "the load manager went before a person"
+        if source in ("load_manager", "fleet"):
+            assert said.answered_s >= person_until_s, f"the {source} went before a person"
         else:
             person_until_s = said.answered_s + (command.for_s or world.rules.person_holds_s)
 

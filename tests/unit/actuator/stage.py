@@ -24,6 +24,7 @@ class FaultyBoard:
     def __init__(self, **levels: Level) -> None:
         self.levels: dict[str, Level] = dict(levels)
         self.broken = False
+        self.broken_relay = ""
 
     def __enter__(self) -> "FaultyBoard":
         return self
@@ -33,7 +34,7 @@ class FaultyBoard:
 
     def switch(self, relay: str, level: Level) -> None:
         """Switch, or fail."""
-        if self.broken:
+        if self.broken or relay == self.broken_relay:
             raise OSError("the wire is cut")
         self.levels[relay] = level
 

@@ -53,8 +53,9 @@ async def test_a_bare_word_switches_and_is_answered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("payload", "retain", "words"),
     [
-        (b"maybe", False, "malformed"),
-        (b"", False, "malformed"),
+        (b"maybe", False, 'malformed: neither ON, OFF, 1 or 0, nor JSON such as {"state": "ON"}'),
+        (b"on", False, "malformed: neither ON"),
+        (b"", False, "malformed: there is nothing in it"),
         (b'{"state": "TOGGLE"}', False, "TOGGLE needs an id"),
         (b'{"state": "ON", "for_s": NaN}', False, "malformed"),
         (b"ON", True, "retained"),
@@ -74,6 +75,16 @@ async def test_what_is_not_a_command_of_now_is_refused_with_the_reason(tmp_path:
         assert words in (result.reason or "")
         assert stage.said(RELAY)[-1][1].state != "ON" or stage.said(RELAY)[-1][0]["relay"] == "fridge"
     assert ("bulb", "switched", "ON") not in _log(tmp_path)
+
+
+async def test_clearing_a_retained_command_is_no_command(tmp_path: Path) -> None:
+    """An empty retained message is what the refusal of a retained command asks for: nobody is told of it."""
+    clock = ManualClock()
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context), tmp_path, clock=clock) as stage:
+        await stage.tell(RELAY_SET, b"ON", relay="bulb", retain=True)
+        await stage.tell(RELAY_SET, b"", relay="bulb", retain=True)
+        assert [result.accepted for result in _results(stage)] == [False]
+    assert not [entry for entry in entries(tmp_path / "audit.db") if "nothing" in (entry.reason or "")]
 
 
 async def test_a_command_that_was_retained_before_the_start_is_refused(tmp_path: Path) -> None:
@@ -184,6 +195,20 @@ async def test_a_board_that_fails_is_told_of_and_tried_again(tmp_path: Path) -> 
         assert stage.said(ALERT)[0][1].severity == "critical"
 
 
+async def test_a_relay_that_its_longest_time_has_switched_is_told_of(tmp_path: Path) -> None:
+    """An alert names the relay first and says why; a lease that ends as it was asked for is no news."""
+    clock, relays = ManualClock(), {"bulb": {"max_on_s": 60}}
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context, relays=relays), tmp_path, clock=clock) as stage:
+        await stage.tell(RELAY_SET, RelayCommand(state="ON", for_s=10), relay="bulb")
+        await clock.advance(11)
+        assert not stage.said(ALERT)
+        await stage.tell(RELAY_SET, b"ON", relay="bulb")
+        await clock.advance(61)
+        ((_, alert),) = stage.said(ALERT)
+        assert (alert.rule, alert.severity, alert.title) == ("actuator.limit", "info", "bulb was switched OFF")
+        assert "longest time" in alert.message
+
+
 async def test_a_pin_that_something_else_moved_is_put_back(tmp_path: Path) -> None:
     """A level that is read back and was never asked for lasts a second at most."""
     clock, board = ManualClock(), FaultyBoard(bulb="OFF", fridge="ON")
@@ -234,6 +259,39 @@ async def test_tasmota_switches_are_safe_after_an_orderly_stop(tmp_path: Path) -
         await stage.tell(RELAY_SET, b"ON", relay="bulb")
         await stage.tell(TASMOTA_STATE, TasmotaPower(on=True), device="plug1")
     assert stage.said(TASMOTA_COMMAND)[-1][1] == TasmotaPower(on=False)
+
+
+async def test_a_clock_that_went_back_is_said_with_what_to_do(tmp_path: Path) -> None:
+    """A day ahead for a while: what carries a time is refused until then; health says so, and how to end it; a bare word is taken."""
+    clock = ManualClock()
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context), tmp_path, clock=clock) as stage:
+        clock.jump(86_400)
+        await stage.tell(RELAY_SET, b"ON", relay="bulb")
+        clock.jump(-86_400)
+        await clock.advance(601)
+        await stage.tell(RELAY_SET, RelayCommand(state="OFF", issued_at=clock.now()), relay="bulb")
+        assert "time of day is not known" in (_results(stage)[-1].reason or "")
+        assert "set the clock" in (stage.said(SERVICE_HEALTH)[-1][1].blind or "")
+        await stage.tell(RELAY_SET, b"OFF", relay="bulb")
+        assert _results(stage)[-1].accepted
+        clock.jump(86_400)
+        await clock.advance(11)
+        assert stage.said(SERVICE_HEALTH)[-1][1].blind is None
+
+
+async def test_one_relay_that_fails_is_told_of_once_though_others_switch(tmp_path: Path) -> None:
+    """What the others do neither ends its fault nor begins it anew."""
+    clock, board = ManualClock(), FaultyBoard(bulb="OFF", fridge="ON")
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context, board), tmp_path, clock=clock) as stage:
+        await stage.tell(RELAY_SET, b"OFF", relay="fridge")
+        board.broken_relay = "fridge"
+        await clock.advance(601)
+        await stage.tell(RELAY_SET, b"ON", relay="fridge")
+        for word in (b"ON", b"OFF"):
+            await stage.tell(RELAY_SET, word, relay="bulb")
+            await clock.advance(2)
+        assert len(stage.said(ALERT)) == 1
+        assert "fridge can't be switched ON" in (stage.said(SERVICE_HEALTH)[-1][1].blind or "")
 
 
 async def test_the_audit_shows_who_what_when_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 import yaml
@@ -139,3 +141,28 @@ def test_a_damaged_audit_trail_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "audit.db").write_bytes(b"nonsense" * 1_000)
     with pytest.raises(OSError, match="not a database"):
         entries(tmp_path / "audit.db")
+
+
+def test_a_damaged_audit_trail_is_set_aside_at_the_start(tmp_path: Path) -> None:
+    """No relay is out of service because what was written of earlier switches can't be read; it is kept for a look."""
+    (tmp_path / "audit.db").write_bytes(b"nonsense" * 1_000)
+    with AuditFile(tmp_path / "audit.db", 1_000) as trail:
+        trail.add(Entry("now", "bulb", "switched"))
+    assert [entry.at for entry in entries(tmp_path / "audit.db")] == ["now"]
+    (aside,) = tmp_path.glob("audit.db.damaged-*")
+    assert aside.read_bytes().startswith(b"nonsense")
+
+
+def test_a_pin_is_never_driven_at_another_level_than_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An active-low relay that is safe OFF is claimed high at once, and left high when its pin is released."""
+    lgpio = pytest.importorskip("lgpio", reason="it is for Linux")
+    from services.actuator.steady_pin import SteadyPin
+
+    library = Mock()
+    for name in ("gpio_claim_output", "gpio_claim_input", "gpio_write"):
+        monkeypatch.setattr(lgpio, name, getattr(library, name))
+    pin: Any = SteadyPin.__new__(SteadyPin)
+    pin._factory, pin._number = SimpleNamespace(_handle=7), 22
+    pin.output_with_state(True)
+    pin.close()
+    assert library.mock_calls == [call.gpio_claim_output(7, 22, 1)]

@@ -139,7 +139,7 @@ def test_11_no_meter_reading_reaches_the_actuator() -> None:
 @few
 @given(randoms)
 def test_12_only_the_allowed_switch_and_people_go_first(random: Random) -> None:
-    """A source that is not listed switches nothing, and a person's command goes before the load manager's."""
+    """A source that is not listed switches nothing, and a person's command goes before the load manager's and the fleet's."""
     invariants.only_the_allowed_switch(random_world(random))
 
 

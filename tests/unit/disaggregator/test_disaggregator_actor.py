@@ -11,8 +11,8 @@ import pytest
 
 from hems.actor.context import Context
 from hems.actor.store import NotAccepted
-from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState
-from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, MAINS
+from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState, ApplianceTaught
+from hems.contracts.catalog import APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, APPLIANCE_TAUGHT, MAINS
 from hems.contracts.health import ServiceHealth
 from hems.contracts.mains import Mains
 from hems.testing.clocks import START, ManualClock
@@ -229,6 +229,30 @@ async def test_labels_are_kept_once(rig: Rig) -> None:
             kept = rig.contexts[-1].store.get("labels") or b""
     assert kept.count(b'"id": "a-1"') == 1
     assert b'"appliance": "kettle"' in kept
+
+
+async def test_a_persons_word_is_answered(rig: Rig) -> None:
+    """What was learnt is said and kept for whoever asks: an example of a run that was wrong; too old a word is kept, not heeded."""
+    async with rig.stage() as stage:
+        await read(stage, 150, 2900, 150)
+        now = stage.clock.now()
+        for name, at in (("new", now), ("old", now - timedelta(minutes=10)), ("again", now)):
+            label = ApplianceLabel(id=name, at=at, verdict="wrong", source="dashboard")
+            await stage.tell(APPLIANCE_LABEL, label, appliance="kettle")
+        answers: list[ApplianceTaught] = [payload for _, payload in stage.said(APPLIANCE_TAUGHT)]
+    assert [(answer.label, answer.heeded, answer.words) for answer in answers] == [("new", True, 1), ("old", False, 0), ("again", False, 0)]
+
+
+async def test_a_word_is_not_learnt_before_it_is_kept(rig: Rig) -> None:
+    """A restart after the word goes on with it: the second one moves what is said."""
+    answers = list[ApplianceTaught]()
+    for number in range(2):
+        async with rig.stage() as stage:
+            await read(stage, 150, 2900, 150)
+            label = ApplianceLabel(id=f"w{number}", at=stage.clock.now(), verdict="wrong", source="dashboard")
+            await stage.tell(APPLIANCE_LABEL, label, appliance="kettle")
+            answers.append(stage.said(APPLIANCE_TAUGHT)[-1][1])  # the broker has the one before, too
+    assert [(answer.words, answer.log_odds < 0) for answer in answers] == [(1, False), (2, True)]
 
 
 async def test_repeated_readings_are_counted(rig: Rig) -> None:

@@ -32,7 +32,8 @@ def every(interval_s: float, powers_w: Sequence[float], start_s: float = START_S
 def two_clocks() -> list[Network]:
     """A fast network that knows the kettle best, and a slow one that knows it too."""
     fast = Threshold((head("kettle", priority=1),), (2000.0,), period_s=6)
-    slow = Threshold((head("kettle"), head("dishwasher", minimum_off_s=300)), (2000.0, 1200.0), lags_s=(0.0, 60.0))
+    kettle_too = head("kettle", corrected_lag=1, learns_from_hindsight=True)
+    slow = Threshold((kettle_too, head("dishwasher", minimum_off_s=300)), (2000.0, 1200.0), lags_s=(0.0, 60.0))
     return [slow, fast]
 
 

@@ -95,6 +95,17 @@ def test_what_a_disk_tells(tmp_path: Path) -> None:
     assert synchronised(tmp_path) is None
 
 
+def test_a_system_that_gives_no_answer_about_its_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not known then, and the doctor goes on."""
+    slow = tmp_path / "timedatectl"
+    slow.write_text("#!/bin/sh\nexec sleep 10\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr("services.doctor.machine._PATIENCE_S", 0.1)
+    monkeypatch.setattr("services.doctor.machine._KEPT", "run/no-such-file")
+    assert synchronised() is None
+
+
 @pytest.mark.parametrize(("disk", "worn"), [("mmcblk0", True), ("nvme0n1", False), ("vda", False)])
 def test_only_a_card_is_worn_by_what_a_computer_writes(tmp_path: Path, disk: str, worn: bool) -> None:
     """30 GB a day are much for an SD card or an eMMC, and little for another disk."""

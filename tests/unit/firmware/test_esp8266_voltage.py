@@ -1,11 +1,14 @@
 """The ESP8266's arithmetic, in CPython, on waveforms as a ten-bit converter sees them."""
 
+import builtins
 import importlib.util
 import json
 import math
+import operator
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -127,3 +130,118 @@ def test_the_settings_and_the_esphome_configuration_can_be_read() -> None:
     clamp = next(one for one in values["sensor"] if one["platform"] == "ct_clamp")
     assert 'root["voltage_v"]' in clamp["on_value"][0]["mqtt.publish_json"]["payload"]
     assert values["mqtt"]["username"] == "device"
+
+
+class Enough(Exception):
+    """The program has gone round often enough."""
+
+
+class Esp8266:
+    """A board with a mains on its converter, a clock that each look moves on by 0.1 ms, and a Wi-Fi that is up."""
+
+    def __init__(self, folder: Path, connect: Callable[..., None], rounds: int = 25) -> None:
+        self.printed: list[str] = []
+        self.published: list[tuple[str, str]] = []
+        self._folder, self._connect, self._rounds, self._us = folder, connect, rounds, 0
+
+    def run(self) -> None:
+        """From power-on until it has gone round often enough."""
+        inside = {**vars(builtins), "__import__": self._import, "print": self.printed.append, "open": self._open}
+        with pytest.raises(Enough):
+            exec(compile((FOLDER / "main.py").read_text(), "main.py", "exec"), {"__builtins__": inside, "__name__": "__main__"})  # noqa: S102
+
+    def _import(self, name: str, *rest: Any) -> Any:
+        connect, published = self._connect, self.published
+
+        class Client:
+            def __init__(self, *_: object, **__: object) -> None:
+                self.connect = connect
+
+            def publish(self, topic: str, text: str) -> None:
+                published.append((topic, text))
+
+        known: dict[str, Any] = {
+            "machine": SimpleNamespace(ADC=self._converter),
+            "time": SimpleNamespace(
+                ticks_us=self._look,
+                ticks_ms=lambda: self._us // 1_000,
+                ticks_diff=operator.sub,
+                ticks_add=operator.add,
+                sleep_ms=self._sleep,
+            ),
+            "network": SimpleNamespace(STA_IF=0, WLAN=self._station),
+            "umqtt.simple": SimpleNamespace(MQTTClient=Client),
+            "rms": SimpleNamespace(measure=measure),
+        }
+        return known[name] if name in known else __import__(name, *rest)
+
+    def _open(self, name: str) -> Any:
+        return (self._folder / name).open()
+
+    def _converter(self, pin: int) -> Any:
+        return SimpleNamespace(read=self._sampled)
+
+    def _station(self, interface: int) -> Any:
+        return SimpleNamespace(isconnected=lambda: True)
+
+    def _look(self) -> int:
+        self._us += 100
+        return self._us
+
+    def _sampled(self) -> int:
+        return round(OFFSET + sine(230, 50)(self._us / 1e6))
+
+    def _sleep(self, milliseconds: int) -> None:
+        self._us += 1_000 * milliseconds
+        self._rounds -= 1
+        if not self._rounds:
+            raise Enough
+
+
+def _settings(folder: Path) -> None:
+    settings = {"wifi": {"name": "n", "password": "p"}, "broker": {"host": "h", "password": "d", "home": "cottage"}}
+    (folder / "settings.json").write_text(json.dumps(settings))
+
+
+def test_the_voltage_is_printed_and_said(tmp_path: Path) -> None:
+    """Once a second, on the serial port and on the home's topic; an older umqtt, which takes no time-out, does as well."""
+
+    def newer(timeout: float) -> None:
+        assert timeout <= 5
+
+    def older() -> None:
+        pass
+
+    _settings(tmp_path)
+    for connect in (newer, older):
+        board = Esp8266(tmp_path, connect)
+        board.run()
+        assert board.printed[-1].startswith("Vrms: 2")
+        assert len(board.printed) == 25
+        topic, text = board.published[-1]
+        assert topic == "hems/cottage/voltage"
+        assert json.loads(text)["voltage_v"] == pytest.approx(230, rel=0.01)
+
+
+@pytest.mark.parametrize("error", [OSError(113), AssertionError(), IndexError("bytes index"), RuntimeError("MQTTException: 5")])
+def test_no_broker_ever_stops_the_measuring(tmp_path: Path, error: Exception) -> None:
+    """One that is away, is no broker, hangs up, or refuses the password: the serial port goes on, and tells of it once."""
+
+    def refuse(timeout: float) -> None:
+        raise error
+
+    _settings(tmp_path)
+    board = Esp8266(tmp_path, refuse)
+    board.run()
+    assert sum(line.startswith("Vrms: ") for line in board.printed) == 25
+    assert [line for line in board.printed if not line.startswith("Vrms: ")] == [f"not said by Wi-Fi: {error!r}"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"wifi": {"name": "n"}}', "{}"])
+def test_settings_that_can_not_be_used_leave_the_serial_port(tmp_path: Path, text: str) -> None:
+    """What is no JSON, or lacks the broker: the voltage is printed all the same."""
+    (tmp_path / "settings.json").write_text(text)
+    board = Esp8266(tmp_path, lambda: None)
+    board.run()
+    assert board.printed[-1].startswith("Vrms: ")
+    assert not board.published

@@ -19,7 +19,8 @@ from services.load_manager.settings import LoadManagerSettings
 _SETTINGS: dict[str, Any] = {"sheddable": {"heater": {"power_w": 2_000}}, "lease_s": 30, "stagger_s": 1}
 
 
-def _build(context: Context, **settings: Any) -> LoadManager:
+def build(context: Context, **settings: Any) -> LoadManager:
+    """Put one together."""
     return LoadManager(
         LoadManagerSettings.read({**_SETTINGS, **settings}, {}), context, ZoneInfo("Europe/London"), lambda _event, _day: None
     )
@@ -40,7 +41,7 @@ async def _relay(stage: Stage, state: Level, source: Source | None = "local") ->
 
 async def test_an_event_sheds_shows_and_brings_back(tmp_path: Path) -> None:
     """A leased OFF, renewed; the state in force says what is shed; at the end ON without a lease, and normal again."""
-    async with on_stage("load_manager", _build, tmp_path) as stage:
+    async with on_stage("load_manager", build, tmp_path) as stage:
         await _relay(stage, "ON")
         await stage.tell(DEMAND_EVENT, _event())
         await stage.clock.advance(2)
@@ -69,10 +70,10 @@ async def test_an_event_sheds_shows_and_brings_back(tmp_path: Path) -> None:
 
 async def test_events_wait_for_a_load_manager_that_is_away(tmp_path: Path) -> None:
     """An event that is said while the service is down, and one that it had taken before, count after the start."""
-    async with on_stage("load_manager", _build, tmp_path) as stage:
+    async with on_stage("load_manager", build, tmp_path) as stage:
         await stage.tell(DEMAND_EVENT, _event(3_600))
         broker, clock = stage.broker, stage.clock
-    async with on_stage("load_manager", _build, tmp_path, broker=broker, clock=clock) as stage:
+    async with on_stage("load_manager", build, tmp_path, broker=broker, clock=clock) as stage:
         await _relay(stage, "ON")
         await stage.clock.advance(2)
         assert _orders(stage)[-1].state == "OFF"
@@ -82,7 +83,7 @@ async def test_a_retained_event_is_no_news(tmp_path: Path) -> None:
     """Events are never retained; what the broker kept of one is old."""
     broker = MemoryBroker()
     broker.say("hems/home/demand/event", _event().to_wire(), retain=True)
-    async with on_stage("load_manager", _build, tmp_path, broker=broker) as stage:
+    async with on_stage("load_manager", build, tmp_path, broker=broker) as stage:
         await _relay(stage, "ON")
         await stage.clock.advance(3)
         assert not _orders(stage)
@@ -90,7 +91,7 @@ async def test_a_retained_event_is_no_news(tmp_path: Path) -> None:
 
 async def test_an_opt_out_ends_it(tmp_path: Path) -> None:
     """A person's override brings the relay back at once."""
-    async with on_stage("load_manager", _build, tmp_path) as stage:
+    async with on_stage("load_manager", build, tmp_path) as stage:
         await _relay(stage, "ON")
         await stage.tell(DEMAND_EVENT, _event(3_600))
         await stage.clock.advance(2)
@@ -102,7 +103,7 @@ async def test_an_opt_out_ends_it(tmp_path: Path) -> None:
 
 async def test_a_refusal_is_taken(tmp_path: Path) -> None:
     """What the actuator refuses is not shown as shed, and not asked for at every second."""
-    async with on_stage("load_manager", _build, tmp_path) as stage:
+    async with on_stage("load_manager", build, tmp_path) as stage:
         await _relay(stage, "ON")
         await stage.tell(DEMAND_EVENT, _event(3_600))
         await stage.clock.advance(2)
@@ -117,7 +118,7 @@ async def test_a_refusal_is_taken(tmp_path: Path) -> None:
 
 async def test_the_cap_counts_fresh_readings_only(tmp_path: Path) -> None:
     """Readings that are old when they come shed nothing; a home over its limit does."""
-    async with on_stage("load_manager", lambda context: _build(context, power_cap_w=1_000), tmp_path) as stage:
+    async with on_stage("load_manager", lambda context: build(context, power_cap_w=1_000), tmp_path) as stage:
         await _relay(stage, "ON")
         for age_s, expected in ((300, 0), (0, 1)):
             for _ in range(20):

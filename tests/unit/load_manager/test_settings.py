@@ -28,11 +28,13 @@ def test_the_documented_section_is_taken() -> None:
           - {relay: bulb, on: sunset, for: 4h, days: [mon, fri]}
           - {relay: bulb, on: sunrise-30m, for: 30m}
           - {relay: heater, off: 17:30, for: 90s}
+          - {relay: boiler, on: cheapest, for: 2h, between: "22:00-07:00"}
         openadr: {vtn_url: null, ven_name: null}
         """
     )
     plan = settings.plan()
-    evening, morning, heater = plan.schedules
+    evening, morning, heater, boiler = plan.schedules
+    assert (boiler.begins, boiler.between) == (Beginning(best="cheapest"), Hours(time(22), time(7)))
     assert settings.needs_the_sun
     assert plan.sheddable["fridge"].never == (Hours(time(17), time(19)),)
     assert (evening.begins, evening.lasts, evening.days) == (Beginning(sun="sunset"), timedelta(hours=4), {0, 4})
@@ -47,6 +49,10 @@ def test_the_documented_section_is_taken() -> None:
         ("schedules: [{relay: bulb, for: 4h}]", "either 'on' or 'off'"),
         ("schedules: [{relay: bulb, on: sunset, for: long}]", "is not a duration"),
         ("schedules: [{relay: bulb, on: noonish, for: 1h}]", "is not a time of day"),
+        ("schedules: [{relay: bulb, on: cheapest, for: 1h}]", "go with 'between', such as '22:00-07:00'"),
+        ("schedules: [{relay: bulb, on: sunset, for: 1h, between: '22:00-07:00'}]", "go with 'between'"),
+        ("schedules: [{relay: bulb, off: greenest, for: 1h, between: '22:00-07:00'}]", "only 'on' can be"),
+        ("schedules: [{relay: bulb, on: greenest, for: 10h, between: '22:00-07:00'}]", "longer than the hours"),
         ("sheddable: {heater: {never: [evening]}}", "17:00-19:00"),
     ],
 )

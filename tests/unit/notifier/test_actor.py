@@ -387,6 +387,20 @@ async def test_a_refused_command_is_told(tmp_path: Path) -> None:
     assert channel.texts == ["Relay Fridge refused a command from Dashboard: it must stay off for 4 more minutes. (3 times)"]
 
 
+async def test_a_relay_that_its_own_limit_has_switched_is_told_of(tmp_path: Path) -> None:
+    """By the rule of the relays, once, though the alert is but a note; that of a while ago is history."""
+    channel = FakeChannel()
+    async with notifier(tmp_path, None, channel) as stage:
+        said = alert(stage.clock.now(), "info", "actuator.limit").model_copy(
+            update={"title": "towel_rail was switched OFF", "message": "it was away from its safe state for its longest time."}
+        )
+        await stage.tell(ALERT, said)
+        await stage.tell(ALERT, said)
+        await stage.tell(ALERT, said.model_copy(update={"id": "a2", "at": said.at - timedelta(minutes=3)}))
+        await stage.clock.advance(GATHER_S)
+    assert channel.texts == ["Relay Towel rail was switched OFF: it was away from its safe state for its longest time."]
+
+
 async def test_a_demand_event_is_announced_and_its_end_is_told(tmp_path: Path) -> None:
     """Each once; one that is over when it arrives is nothing."""
     channel = FakeChannel()

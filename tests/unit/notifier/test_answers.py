@@ -121,6 +121,23 @@ async def test_a_switch_needs_the_code_that_was_sent(tmp_path: Path) -> None:
         assert len(stage.said(RELAY_SET_BY)) == 1
 
 
+async def test_a_switch_that_nobody_answers_is_said(tmp_path: Path) -> None:
+    """The actuator is not there: the person who confirmed it learns so once the command is no longer good."""
+    channel = FakeChannel()
+    async with notifier(tmp_path, CHOSEN, channel) as stage:
+        await stage.tell(RELAY, RelayState(state="ON", how="read_back", changed_at=stage.clock.now()), retain=True, relay="heater")
+        (asked,) = await text(stage, channel, "off heater")
+        assert await text(stage, channel, asked.split()[1]) == []
+        before = len(channel.taken)
+        await stage.clock.advance(75)
+        ((_, command),) = stage.said(RELAY_SET_BY)
+        await stage.tell(RELAY_RESULT, RelayResult(id=command.id, source="sms", accepted=True), relay="heater")
+        await stage.clock.advance(75)
+        assert channel.texts[before:] == [
+            "No answer for Heater within a minute; it may not have been switched. STATUS shows where it stands."
+        ]
+
+
 async def test_wrong_becomes_a_label(tmp_path: Path) -> None:
     """Of the appliance that this person was told of last."""
     channel = FakeChannel()
@@ -142,6 +159,7 @@ async def test_mute_and_its_end(tmp_path: Path) -> None:
         await stage.clock.advance(GATHER_S)
         assert len(channel.taken) == 1
         assert await text(stage, channel, "mute off") == ["Messages come again.", "Washing machine finished: 1 h 52 min, 0.9 kWh."]
+        assert await text(stage, channel, "mute 2d") == ["Muted until Wed 07:01."]
 
 
 async def test_strangers_and_old_messages_are_not_answered(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Questions about the past."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hems.contracts.energy import HistoryQuery, HistoryResult
-from services.recorder.domain.questions import LONGEST_PIECE_BYTES, BadQuestion, pieces, plan, refusal
+from services.recorder.domain.questions import LONGEST_PIECE_BYTES, BadQuestion, asker_of, pieces, plan, refusal
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
 
@@ -84,3 +85,15 @@ def test_a_large_answer_comes_in_many_pieces() -> None:
 def test_a_refusal_is_one_last_piece() -> None:
     """With the reason, and no rows."""
     assert json.loads(refusal("q1", "no").to_wire()) == {"id": "q1", "piece": 0, "last": True, "columns": [], "rows": [], "error": "no"}
+
+
+@given(
+    st.binary(max_size=200)
+    | st.dictionaries(st.sampled_from(["id", "client", "x"]), st.text() | st.integers()).map(json.dumps).map(str.encode)
+)
+def test_whoever_asks_can_be_answered_or_is_nobody(raw: bytes) -> None:
+    """Whatever comes in the place of a question, there is nobody to answer, or an id and a client that an answer may carry."""
+    found = asker_of(raw)
+    if found is not None:
+        assert refusal(found[0], "no question").id == found[0]
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", found[1])

@@ -104,3 +104,16 @@ def test_the_book_gives_back_the_last_that_was_not_undone(tmp_path: Path) -> Non
     assert book.last() == second
     book.add(Entry(second.at, second.changes, second.uncertainty, undone=True))
     assert book.last() == first
+
+
+def test_a_line_that_a_power_cut_tore_hides_no_other(tmp_path: Path) -> None:
+    """Neither those before it nor the next one."""
+    book = CalibrationBook(tmp_path)
+    first = Entry("2026-01-01T10:00:00+00:00", (Change("sensor.meter.scale", None, 1.07),), 0.002)
+    book.add(first)
+    with (tmp_path / "calibrations.jsonl").open("ab") as file:
+        file.write(b'{"at": "2026-01-02\xff')
+    assert book.last() == first
+    second = Entry("2026-01-03T10:00:00+00:00", (Change("sensor.voltage.scale", 1.0, 1.1),), 0.001)
+    book.add(second)
+    assert book.last() == second

@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from click.testing import CliRunner
 
+from services.setup.command import setup
 from services.setup.page import PageConversation
 
 
@@ -80,3 +83,13 @@ def test_nobody_else_can_answer(page: PageConversation) -> None:
 def test_too_much_is_refused(page: PageConversation) -> None:
     """A body that no answer needs is not read."""
     assert Browser(page).ask("POST", number="1", answer="x" * 20_000)[0] == 413
+
+
+def test_a_taken_port_is_told(page: PageConversation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the option that chooses another."""
+    monkeypatch.chdir(tmp_path)
+    port = str(urlsplit(page.address).port)
+    done = CliRunner().invoke(setup, ["home", "--page", "--page-port", port, "--config", "hems.yaml"])
+    assert done.exit_code == 1
+    assert "Address already in use" in done.output
+    assert "--page-port" in done.output

@@ -1,6 +1,6 @@
-"""When the supervisor starts again what ended."""
+"""When the supervisor starts again what ended, and when a demo begins."""
 
-from services.supervisor.domain import RestartPolicy, why
+from services.supervisor.domain import RestartPolicy, demo_lead_s, why
 
 
 def test_short_lives_make_the_waits_longer_up_to_half_a_minute() -> None:
@@ -28,3 +28,8 @@ def test_a_status_is_said_in_words() -> None:
     assert why(-9) == "was ended by signal 9"
     assert "configuration" in why(78)
     assert why(3) == "ended with status 3"
+
+
+def test_a_slow_computer_gets_more_time_before_the_demo_begins() -> None:
+    """Where one process takes its time to start, all take longer; a computer that hangs doesn't delay it for ever."""
+    assert [demo_lead_s(one) for one in (0.8, 1.6, 4.0, 60.0)] == [4, 4, 10, 20]

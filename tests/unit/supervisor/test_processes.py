@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,33 @@ async def test_what_dies_is_started_again(tmp_path: Path, monkeypatch: pytest.Mo
     await asyncio.to_thread(_until_written, marks, 3)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_can_not_be_started_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computer that has no memory for one more process may have some later."""
+    monkeypatch.setattr("services.supervisor.domain._FIRST_DELAY_S", 0.01)
+    start, failures = asyncio.create_subprocess_exec, iter([OSError(12, "Cannot allocate memory"), OSError(24, "Too many open files")])
+
+    async def sometimes(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        if failure := next(failures, None):
+            raise failure
+        return await start(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", sometimes)
+    said: list[str] = []
+    here = asyncio.Event()
+
+    def say(_: str, line: str) -> None:
+        said.append(line)
+        if line == "here":
+            here.set()
+
+    program = "import time; print('here', flush=True); time.sleep(60)"
+    running = asyncio.create_task(keep_running("child", [sys.executable, "-c", program], os.environ, say))
+    await here.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert "child can't be started: [Errno 12] Cannot allocate memory" in said
 
 
 async def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from hems.setting_up.places import is_up
 from services.supervisor.plan import Wishes, decide
+from services.supervisor.settings import SupervisorSettings
 from services.supervisor.workspace import Occupied, Workspace, free_port, only_one
 
 
@@ -40,6 +43,33 @@ def test_two_may_not_work_in_one_folder(tmp_path: Path) -> None:
         pass
     with only_one(tmp_path / "var.lock"):
         pass
+
+
+def test_a_home_that_runs_is_known_by_its_own_folder(tmp_path: Path) -> None:
+    """Nothing is written beside the folder, where systemd lets a service write nothing; the demo's lock outlives its folder's contents."""
+    plan = decide(Wishes(tmp_path / "var"))
+    assert not is_up(tmp_path / "var")
+    with only_one(plan.lock):
+        assert is_up(tmp_path / "var")
+    assert not is_up(tmp_path / "var")
+    assert [path.name for path in tmp_path.iterdir()] == ["var"]
+    demo = decide(Wishes(tmp_path / "var", demo=True))
+    assert not demo.lock.is_relative_to(demo.workspace.directory)
+
+
+def test_state_is_kept_where_the_configuration_says(tmp_path: Path) -> None:
+    """`storage.directory` holds for `hems up` as for all other commands; the command line goes over it."""
+    file = tmp_path / "hems.yaml"
+    file.write_text(f"storage: {{directory: {tmp_path / 'disk'}}}\n")
+    assert decide(Wishes(configuration=file)).workspace.directory == tmp_path / "disk"
+    assert decide(Wishes(tmp_path / "var", configuration=file)).workspace.directory == tmp_path / "var"
+
+
+def test_a_service_that_does_not_exist_is_a_mistake() -> None:
+    """A misspelt name would be started again and again; one that stands twice would end its own double's session."""
+    with pytest.raises(ValidationError, match="'senser' is no service; there are sensor"):
+        SupervisorSettings.read({"services": ["senser"]}, {})
+    assert SupervisorSettings.read({"services": ["sensor", "recorder", "sensor"]}, {}).services == ("sensor", "recorder")
 
 
 def test_a_taken_port_is_passed_over() -> None:

@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
+from hems.actor.logs import FaultLog
 from hems.contracts.appliances import ApplianceEvent, ApplianceState
 from hems.contracts.health import ServiceHealth
 from hems.contracts.mains import Mains
 from services.watch.domain import View, age, duration, sentence, sparkline
 from services.watch.screen import picture
+from services.watch.trouble import TroubleLog
 
 NOW = datetime(2025, 1, 6, 7, 30, tzinfo=UTC)
 
@@ -78,3 +80,22 @@ def test_the_picture_shows_all_of_it() -> None:
         text = console.export_text()
         for wanted in ("2,345 W", "231.0 V", "washing machine", "87%", "3 min 00 s", "kettle started (93% sure)", "meter is silent"):
             assert wanted in text.replace("\n", " "), (width, wanted)
+
+
+def test_a_broker_that_does_not_answer_is_shown() -> None:
+    """Until it is back: a person who sees nothing learns why, and what to do."""
+    view = View()
+    faults = FaultLog(TroubleLog(view), "no connection to the broker", every=20)
+    faults.failed(error="127.0.0.1:18883: Connection refused")
+    shown = " ".join(_shown(view).replace("│", "").split())
+    assert "no connection to the broker: 127.0.0.1:18883: Connection refused; it is tried again. Does `hems up` run?" in shown
+    FaultLog(TroubleLog(view), "malformed messages").failed(reason="no JSON")
+    assert "malformed" not in _shown(view)
+    faults.recovered()
+    assert "no connection" not in _shown(view)
+
+
+def _shown(view: View) -> str:
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(picture(view, width=100, zone=ZoneInfo("Europe/London")))
+    return console.export_text()

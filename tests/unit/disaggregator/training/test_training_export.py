@@ -107,4 +107,4 @@ def test_the_stages_show_the_features(period_s: int) -> None:
         seen.append(shown.numpy()[0] * matrices.scales)
     shown = np.array(seen)
     np.testing.assert_allclose(shown[:, matrices.features], features.over_sequences(power_w[None], period_s)[0], atol=2e-5)
-    np.testing.assert_allclose(shown[:, matrices.window], features.look_back(power_w[None], lags)[0], atol=2e-5)
+    np.testing.assert_allclose(shown[:, matrices.window], features.look_back(power_w[None], features.window_ages(lags))[0], atol=2e-5)

@@ -97,7 +97,8 @@ def test_features_never_look_ahead(changed_from: int) -> None:
     power_w: Floats = random.uniform(50, 4000, (2, 300)).astype(np.float32)
     changed = power_w.copy()
     changed[:, changed_from:] = 9000
-    for see in (lambda power: features.over_sequences(power, 30), lambda power: features.look_back(power, (0, 2, 20))):
+    ages = features.window_ages((0, 2, 20), whole=True)
+    for see in (lambda power: features.over_sequences(power, 30), lambda power: features.look_back(power, ages)):
         assert np.array_equal(see(power_w)[:, :changed_from], see(changed)[:, :changed_from])
 
 
