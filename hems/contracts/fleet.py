@@ -14,6 +14,7 @@ from hems.contracts.catalog import (
     APPLIANCE,
     APPLIANCE_EVENT,
     APPLIANCE_LABEL,
+    APPLIANCE_TAUGHT,
     BROKER_UPTIME,
     CARBON,
     DEMAND,
@@ -61,7 +62,7 @@ FROM_HOME: tuple[Topic[Any], ...] = (
 """What a home's broker passes on to the cluster, queued while the cluster can't be reached."""
 
 TO_HOME: tuple[Topic[Any], ...] = (
-    APPLIANCE, APPLIANCE_EVENT, ENERGY, ENERGY_OF, PRICE, CARBON, HISTORY_RESULT, DEMAND_EVENT, RELAY_SET_BY,
+    APPLIANCE, APPLIANCE_EVENT, APPLIANCE_TAUGHT, ENERGY, ENERGY_OF, PRICE, CARBON, HISTORY_RESULT, DEMAND_EVENT, RELAY_SET_BY,
     SERVICE_MISSED,
 )  # fmt: skip
 """What the cluster passes to a home; narrowed by `narrowed`. No topic is on both lists: it would go round."""

@@ -70,7 +70,7 @@ def see_messages(home: Home, answer: Answer) -> None:
 
 
 async def sums_of_today(desk: Desk, zone: ZoneInfo) -> Today:
-    """What yesterday had used by now, and today's carbon.
+    """What yesterday had used and emitted by now, and today's carbon.
 
     Raises:
         Unanswered: the recorder does not answer.
@@ -86,6 +86,7 @@ async def sums_of_today(desk: Desk, zone: ZoneInfo) -> Today:
         yesterday_cost=_cost(before),
         cost=_cost(used),
         carbon_kg=await _carbon(desk, used, day.start, now) if desk.home.carbon else None,
+        yesterday_carbon_kg=await _carbon(desk, before, yesterday.start, by_now) if desk.home.carbon and before.rows else None,
     )
 
 

@@ -1,9 +1,10 @@
 """The folder of a fleet: what the cluster's nodes read, one password each, and a bridge for each home."""
 
+import json
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bcrypt
@@ -14,12 +15,28 @@ from hems.setting_up.private_file import write_private
 from services.fleet.bridge import bridge_configuration
 
 _ROUTE = "route"
+_NO_TLS = "# No TLS between homes and cluster: `hems fleet --no-tls`, for a trial on one computer.\n"
 _ROUNDS = 4
 """Least work: these passwords are 192 random bits, and after an outage a thousand homes come back at once."""
 
 
 class Unusable(Exception):
     """A list of homes that can't be used; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Where the certificates lie.
+
+    Attributes:
+        ca_file: the authority of the nodes' certificates, on a home's computer.
+        certificate: each node's own, on its computer; it names every address at which homes and services find the node.
+        key: what belongs to it.
+    """
+
+    ca_file: str = "/etc/mosquitto/cluster-ca.pem"
+    certificate: str = "/etc/hems/tls/server.pem"
+    key: str = "/etc/hems/tls/server.key"
 
 
 @dataclass(frozen=True)
@@ -30,14 +47,14 @@ class Fleet:
         homes: their ids.
         nodes: `host:port` at which the nodes find each other.
         addresses: `host:port` at which homes find the nodes.
-        ca_file: where a home's computer has the authority of the nodes' certificates; no TLS where None.
+        tls: where certificates lie; no TLS, for homes or for services, where None.
         simulator: admit a user that may say any home's readings, for a trial.
     """
 
     homes: Sequence[str]
     nodes: Sequence[str]
     addresses: Sequence[str]
-    ca_file: str | None
+    tls: Tls | None = field(default_factory=Tls)
     simulator: bool = False
 
 
@@ -68,8 +85,10 @@ def write(folder: Path, fleet: Fleet) -> None:
     access = folder / "nats" / "access.conf"
     write_private(access, nats_accounts(_hashed(passwords, _known_hashes(access)), fleet.homes))
     write_private(folder / "nats" / "routes.conf", _routes(fleet.nodes, _password(folder / "passwords" / _ROUTE)))
+    write_private(folder / "nats" / "tls.conf", _listener(fleet.tls))
+    ca_file = fleet.tls.ca_file if fleet.tls else None
     for home in fleet.homes:
-        bridge = bridge_configuration(home, passwords[home_user(home)], fleet.addresses, fleet.ca_file)
+        bridge = bridge_configuration(home, passwords[home_user(home)], fleet.addresses, ca_file)
         write_private(folder / "homes" / home / "bridge.conf", bridge)
 
 
@@ -91,6 +110,10 @@ def _hashed(passwords: dict[str, str], known: dict[str, str]) -> dict[str, str]:
 def _hash(password: bytes, known: bytes) -> str:
     fits = bool(known) and bcrypt.checkpw(password, known)
     return (known if fits else bcrypt.hashpw(password, bcrypt.gensalt(_ROUNDS))).decode()
+
+
+def _listener(tls: Tls | None) -> str:
+    return _NO_TLS if tls is None else f"tls {{ cert_file: {json.dumps(tls.certificate)}, key_file: {json.dumps(tls.key)}, timeout: 10 }}\n"
 
 
 def _routes(nodes: Iterable[str], password: str) -> str:

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,10 +74,16 @@ def _command(entry: Path) -> bytes:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Generator[Demo]:
     """The recorded home, played twenty times as fast."""
-    directory = tmp_path_factory.mktemp("demo")
+    with running_demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+@contextmanager
+def running_demo(directory: Path, services: Sequence[str] = _SERVICES, settings: Mapping[str, str] | None = None) -> Generator[Demo]:
+    """A demo of these services; `settings` are variables of the environment."""
     command = [sys.executable, "-m", "services.cli", "up", "--demo", "--no-watch", "--directory", str(directory)]
     command += ["--port", str(_free_port()), "--page-port", str(_free_port())]
-    environment = {**os.environ, "HEMS_SUPERVISOR__SERVICES": json.dumps(_SERVICES), "HEMS_LOG_FORMAT": "json"}
+    environment = {**os.environ, "HEMS_SUPERVISOR__SERVICES": json.dumps(services), "HEMS_LOG_FORMAT": "json", **(settings or {})}
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     running = Demo(directory, process)

@@ -21,6 +21,8 @@ WIDTHS = (390, 820, 1_400)
 _WIDEST = max(WIDTHS)
 PICTURES = Path(__file__).parents[2] / ".cache" / "screenshots"
 
+CUT_OFF = "[...document.querySelectorAll('.table-frame, .heat-frame')].some((frame) => frame.scrollWidth > frame.clientWidth + 1)"
+
 LIBRARYS_OWN: dict[str, str] = {}
 """Rules of axe that the component library breaks in markup of its own, each with the reason. There are none now."""
 
@@ -28,6 +30,8 @@ LIBRARYS_OWN: dict[str, str] = {}
 def settled(page: Page) -> None:
     """Wait until what is asked of the recorder is drawn."""
     expect(page.locator(".status-line")).to_have_text("") if page.locator(".status-line").count() else None
+    if page.locator(".signature").count():
+        expect(page.locator(".signature svg path").first).to_be_attached()
     page.wait_for_timeout(400)
 
 
@@ -82,15 +86,20 @@ def test_history_is_read_zoomed_and_taken_away(look: Opener, tmp_path: Path) -> 
         page.get_by_role("button", name=period, exact=True).click()
         settled(page)
         expect(page.locator(".heat td").nth(30)).to_be_attached()
+        assert not page.evaluate(CUT_OFF), period
     page.get_by_role("button", name="Cost", exact=True).click()
     page.get_by_role("button", name="Earlier").click()
     expect(page.locator(".status-line")).to_have_text(re.compile("Nothing was recorded"))
 
 
-def test_a_label_is_noted(look: Opener) -> None:
-    """One press, and the page says that it was taken."""
+def test_an_appliance_has_its_figures_and_its_signature_and_a_label_is_noted(look: Opener) -> None:
+    """What a run takes, what a month costs, a picture of the last run; one press, and the page says that the label was taken."""
     page = look("/appliances").page
     settled(page)
+    kettle = page.locator('[data-appliance="kettle"]')
+    expect(kettle.locator("dd").first).to_have_text(re.compile(r"min · \d+\.\d+ kWh"))
+    expect(kettle.locator("dd").last).to_have_text(re.compile(r"£\d+\.\d\d · "))
+    expect(kettle.get_by_role("img", name=re.compile("Signature"))).to_be_visible()
     card = page.locator(".appliance").first
     card.get_by_role("button", name=re.compile("That was wrong")).click()
     expect(card.locator(".said")).to_have_text(re.compile("Noted"))
@@ -107,6 +116,7 @@ def test_every_page_fits_and_is_accessible(look: Opener, width: int, scheme: str
         settled(page)
         page.screenshot(path=PICTURES / f"page-{path.strip('/') or 'now'}-{width}-{scheme}.png")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} sticks out at {width} px"
+        assert not page.evaluate(CUT_OFF), f"a part of {path} has to be scrolled sideways at {width} px"
         if scheme == "dark" and width != _WIDEST:
             continue  # the colours are judged at one size
         page.evaluate(axe)

@@ -155,6 +155,22 @@ def test_a_home_joins_without_a_restart(nats: RealNats) -> None:
         assert not old.disconnected.is_set()
 
 
+def test_a_home_that_is_taken_off_the_list_is_shut_out(nats: RealNats) -> None:
+    """Its open connection ends, and it does not come in again; the others stay connected."""
+    gone = HOMES[-1]
+    with connected(nats, f"home-{gone}", node=1) as leaver, connected(nats, "home-home0", node=1) as other:
+        nats.admit(HOMES[:-1])
+        assert leaver.disconnected.wait(PATIENCE_S)
+        again = PahoClient(MQTTProtocolVersion.MQTTv311, f"home-{gone}", nats.password(f"home-{gone}"))
+        for node in range(NODES):
+            until(lambda node=node: "Reloaded" in nats.log(node), lambda node=node: nats.log(node))
+        assert again.connect(nats.host, nats.ports[2]).is_failure
+        again.close()
+        other.publish("hems/home0/alert", b"still here")
+        other.until_acknowledged()
+        assert not other.disconnected.is_set()
+
+
 def numbers_by_topic(reader: PahoClient) -> dict[str, list[int]]:
     """What came, in order."""
     found = defaultdict[str, list[int]](list)

@@ -3,11 +3,13 @@
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client, ConnectFlags
@@ -16,7 +18,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from scripts.nats import find_nats
-from services.fleet.folder import Fleet, write
+from services.fleet.folder import Fleet, Tls, write
+from services.supervisor.certificates import certified
 from tests.support.broker import free_port
 
 _ROOT = Path(__file__).parents[2]
@@ -27,8 +30,9 @@ NODES = 3
 class RealNats:
     """A cluster in a folder of its own: `folder/fleet` is what `hems fleet` writes."""
 
-    def __init__(self, folder: Path, program: Path, homes: Sequence[str]) -> None:
+    def __init__(self, folder: Path, program: Path, homes: Sequence[str], *, tls: bool = False) -> None:
         self.host = "127.0.0.1"
+        self.ca_file: Path | None = folder / "tls" / "ca.pem" if tls else None
         self.ports = [free_port() for _ in range(NODES)]
         self.fleet = folder / "fleet"
         self._routes = [free_port() for _ in range(NODES)]
@@ -42,9 +46,16 @@ class RealNats:
     def admit(self, homes: Sequence[str]) -> None:
         """Write the access list for these homes; nodes that run are told to read it."""
         nodes, addresses = ([f"127.0.0.1:{port}" for port in ports] for ports in (self._routes, self.ports))
-        write(self.fleet, Fleet(homes, nodes, addresses, ca_file=None, simulator=True))
+        write(self.fleet, Fleet(homes, nodes, addresses, self._tls(), simulator=True))
         for process in self._processes.values():
             process.send_signal(signal.SIGHUP)
+
+    def _tls(self) -> Tls | None:
+        if self.ca_file is None:
+            return None
+        folder = self.ca_file.parent
+        certified(folder, [self.host])
+        return Tls(str(self.ca_file), str(folder / "server.pem"), str(folder / "server.key"))
 
     def password(self, user: str) -> str:
         """The password of a user, such as `recorder` or `home-cottage`."""
@@ -106,6 +117,9 @@ class RealNats:
         client = Client(CallbackAPIVersion.VERSION2, f"probe-{node}", protocol=MQTTProtocolVersion.MQTTv311)
         client.username_pw_set("fleet", self.password("fleet"))
         client.on_connect = on_connect
+        if self.ca_file is not None:
+            untyped: Any = client
+            untyped.tls_set_context(ssl.create_default_context(cafile=self.ca_file))
         try:
             client.connect(self.host, self.ports[node])
         except OSError:
@@ -119,12 +133,12 @@ class RealNats:
 
 
 @contextmanager
-def running_nats(folder: Path, homes: Sequence[str]) -> Generator[RealNats]:
+def running_nats(folder: Path, homes: Sequence[str], *, tls: bool = False) -> Generator[RealNats]:
     """A cluster that runs while the context is open; the test is skipped where the computer has no NATS server."""
     program = find_nats()
     if program is None:
         pytest.skip("no NATS server: `make test-fleet` brings one")
-    cluster = RealNats(folder, program, homes)
+    cluster = RealNats(folder, program, homes, tls=tls)
     try:
         cluster.start()
         yield cluster

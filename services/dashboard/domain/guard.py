@@ -19,13 +19,14 @@ HEADERS: Mapping[str, str] = {
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 """Sent with every answer. The component library compiles its templates in the browser, which is why scripts may be inline
-and evaluated; nothing may be loaded from, or sent to, anywhere else."""
+and evaluated; nothing may be loaded from, or sent to, anywhere else. With `no-referrer` a browser would send a form of the page's own
+with `Origin: null`, which is refused: nobody could sign in."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Today:
     yesterday_cost: float | None = None
     cost: float | None = None
     carbon_kg: float | None = None
+    yesterday_carbon_kg: float | None = None
 
 
 @dataclass

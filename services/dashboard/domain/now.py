@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from textwrap import shorten
-from typing import Literal
+from typing import Literal, get_args
 
-from hems.contracts.relays import RelayState
+from hems.contracts.relays import RelayState, Source
 from services.dashboard.domain.colours import colour
 from services.dashboard.domain.figures import Figures, change, duration, percent
 from services.dashboard.domain.home import Home
@@ -15,20 +15,28 @@ from services.dashboard.domain.switching import Asked, Switching
 from services.dashboard.domain.texts import Texts
 
 _ALERTS_SHOWN = 5
+_SOURCES = get_args(Source)
 _SMALL_CHANGE = 0.03
+_LEAST_SAVED_KWH = 0.005
+_STANDING_CHARGE = 0.02
+"""The least difference, in the home's currency, that is one and no rounding."""
 _LONGEST_REASON = 140
 """The page Home has all of it."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure with what it is compared to. `part` fills a bar, 0..1 or beyond; `better` colours the note."""
+    """A figure with what there is to say of it, and what it is compared to.
+
+    `part` fills a bar, 0..1 or beyond; `better` colours the note, which says how it compares.
+    """
 
     key: str
     label: str
     value: str
     note: str = ""
     better: bool | None = None
+    detail: str = ""
     part: float | None = None
     part_label: str = ""
 
@@ -172,36 +180,44 @@ class Reader:
         tiles = [Tile("today", text("today"), figures.energy(energy.today_kwh), note, better)]
         tiles.append(self._cost(home, now))
         intensity = value_at(home.carbon, now)
-        if home.today.carbon_kg is not None:
-            said = text("carbon_now", figure=round(intensity)) if intensity is not None else ""
-            tiles.append(Tile("carbon", text("carbon"), figures.carbon(home.today.carbon_kg), said))
-        elif intensity is not None:
-            tiles.append(Tile("carbon", text("carbon"), "\u2013", text("carbon_now", figure=round(intensity))))
+        if home.today.carbon_kg is not None or intensity is not None:
+            tiles.append(self._carbon(home, intensity))
         tiles.append(self._month(home, now))
         return tiles
+
+    def _carbon(self, home: Home, intensity: float | None) -> Tile:
+        text, carbon_kg = self.texts, home.today.carbon_kg
+        detail = text("carbon_now", figure=round(intensity)) if intensity is not None else ""
+        if carbon_kg is None:
+            return Tile("carbon", text("carbon"), "\u2013", detail=detail)
+        note, better = self._against(carbon_kg, home.today.yesterday_carbon_kg)
+        return Tile("carbon", text("carbon"), self.figures.carbon(carbon_kg), note, better, detail)
 
     def _cost(self, home: Home, now: datetime) -> Tile:
         text, figures, energy = self.texts, self.figures, home.energy
         if energy is None or energy.today_cost is None:
-            return Tile("cost", text("cost"), "\u2013", text("no_tariff"))
+            return Tile("cost", text("cost"), "\u2013", detail=text("no_tariff"))
         rate = energy.rate if energy.rate is not None else value_at(home.price, now)
         parts = [text("rate_now", price=figures.money(rate, fine=True))] if rate is not None else []
         cheaper = next_cheaper(home.price, now)
         if cheaper is not None:
             parts.append(text("rate_cheaper", time=figures.time(cheaper, now)))
+        if home.today.cost is not None and energy.today_cost - home.today.cost >= _STANDING_CHARGE:
+            parts.append(text("fixed_included"))
         note, better = self._against(home.today.cost or 0.0, home.today.yesterday_cost if home.today.cost is not None else None)
-        return Tile("cost", text("cost"), figures.money(energy.today_cost), " · ".join([*parts, note] if note else parts), better)
+        return Tile("cost", text("cost"), figures.money(energy.today_cost), note, better, " · ".join(parts))
 
     def _month(self, home: Home, now: datetime) -> Tile:
         text, figures, energy = self.texts, self.figures, home.energy
         if energy is None or energy.month_cost is None or self.month_budget is None:
             value = figures.money(energy.month_cost) if energy and energy.month_cost is not None else ""
             month_kwh = figures.energy(energy.month_kwh) if energy else ""
-            return Tile("month", text("month"), value or month_kwh, month_kwh if value else "")
+            return Tile("month", text("month"), value or month_kwh, detail=month_kwh if value else "")
         spent = energy.month_cost / self.month_budget
         within = spent <= month_passed(now.astimezone(figures.zone)) + 0.02
         note = f"{text('of_budget', budget=figures.money(self.month_budget))} · {text('within_budget' if within else 'over_budget')}"
-        return Tile("month", text("month"), figures.money(energy.month_cost), note, within, spent, text("budget_meter"))
+        cost = figures.money(energy.month_cost)
+        return Tile("month", text("month"), cost, note, within, part=spent, part_label=text("budget_meter"))
 
     def _against(self, today: float, yesterday: float | None) -> tuple[str, bool | None]:
         relative = None if yesterday is None else change(today, yesterday)
@@ -260,7 +276,7 @@ class Reader:
         parts = [demand.reason or ""]
         if demand.until is not None and demand.level != "normal":
             parts.append(text("until", time=self.figures.time(demand.until, now)))
-        if demand.saved_kwh:
+        if demand.saved_kwh is not None and demand.saved_kwh >= _LEAST_SAVED_KWH:
             parts.append(text("saved", energy=self.figures.energy(demand.saved_kwh)))
         shed = tuple(
             ShedRow(
@@ -288,8 +304,7 @@ class Reader:
 
 def source_name(texts: Texts, source: str) -> str:
     """Who asked, in words."""
-    known = ("dashboard", "load_manager", "local", "sms", "adafruit", "webhook")
-    return texts(f"source_{source}") if source in known else texts.name(source)
+    return texts(f"source_{source}") if source in _SOURCES else texts.name(source)
 
 
 def month_passed(local: datetime) -> float:

@@ -37,7 +37,7 @@ def live_changes(points: Sequence[tuple[datetime, float | None]], shown: Sequenc
     """What of the line changes from second to second."""
     line = [[figures.local_ms(at), power_w] for at, power_w in points]
     return {
-        "xAxis": {**_time_axis(), **({"min": line[0][0], "max": line[-1][0]} if line else {})},
+        "xAxis": {**_time_axis(figures), **({"min": line[0][0], "max": line[-1][0]} if line else {})},
         "yAxis": _power_axis(points),
         "series": [
             {
@@ -69,7 +69,7 @@ def bars(picture: Bars, texts: Texts, figures: Figures, *, money: bool) -> Optio
         {
             "type": "bar", "stack": "home", "name": part_name(part.name, texts), "barMaxWidth": 56, "emphasis": {"disabled": True},
             "itemStyle": {"color": part_colour(part.name), "borderColor": "var(--card)", "borderWidth": 1},
-            "data": [round(value or 0.0, 4) for value in (part.cost if money else part.energy_kwh)],
+            "data": [round(value, 4) if value else None for value in (part.cost if money else part.energy_kwh)],
         }
         for part in reversed(picture.parts)
     ]  # fmt: skip
@@ -99,7 +99,7 @@ def detail(rows: Sequence[tuple[datetime, float, float, float]], texts: Texts, f
                 "selectedDataBackground": {"lineStyle": {"color": "var(--accent)"}, "areaStyle": {"color": "var(--veil)"}},
             },
         ],
-        "xAxis": _time_axis(),
+        "xAxis": _time_axis(figures),
         "yAxis": _watts(),
         "series": detail_series(rows, texts, figures),
     }  # fmt: skip
@@ -151,9 +151,11 @@ def part_colour(name: str) -> str:
     return "var(--rest)" if name == REST else f"var(--c{colour(name)})"
 
 
-def _time_axis() -> Options:
+def _time_axis(figures: Figures) -> Options:
+    clock = "{HH}:{mm}" if figures.clock == "24h" else "{h}:{mm} {A}"
+    form = {"year": "{yyyy}", "month": "{d} {MMM}", "day": "{d} {MMM}", "hour": clock, "minute": clock, "second": "{HH}:{mm}:{ss}"}
     return {
-        "type": "time", "axisLabel": {**_LABEL, "hideOverlap": True}, "axisLine": _LINE, "axisTick": {"show": False},
+        "type": "time", "axisLabel": {**_LABEL, "hideOverlap": True, "formatter": form}, "axisLine": _LINE, "axisTick": {"show": False},
         "splitLine": {"show": False}, "splitNumber": 5,
     }  # fmt: skip
 

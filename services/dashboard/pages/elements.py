@@ -77,15 +77,18 @@ def choice(
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], caption: str, marks: Sequence[dict[str, str]]) -> None:
-    """A table of texts; its first column heads the rows, each with the attributes of `marks`."""
-    with tag("div", classes="table-frame", tabindex="0", role="region", aria_label=caption), tag("table"):
+    """A table of texts; its first column heads the rows, each with the attributes of `marks`.
+
+    On a phone the rows stand as lists, and a list is no table for a screen reader unless its parts say so: hence the roles.
+    """
+    with tag("div", classes="table-frame", tabindex="0", role="region", aria_label=caption), tag("table", role="table"):
         tag("caption", caption, "visually-hidden")
-        with tag("thead"), tag("tr"):
+        with tag("thead", role="rowgroup"), tag("tr", role="row"):
             for header in headers:
-                tag("th", header, scope="col")
-        with tag("tbody"):
+                tag("th", header, scope="col", role="columnheader")
+        with tag("tbody", role="rowgroup"):
             for (first, *others), mark in zip(rows, marks, strict=True):
-                with tag("tr"):
-                    tag("th", first, "status", scope="row", **mark)
-                    for cell in others:
-                        tag("td", cell)
+                with tag("tr", role="row"):
+                    tag("th", first, "status", scope="row", role="rowheader", **mark)
+                    for header, cell in zip(headers[1:], others, strict=True):
+                        tag("td", cell, role="cell", data_label=header)

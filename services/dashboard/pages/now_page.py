@@ -3,12 +3,13 @@
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from hems.contracts.relays import Level
-from services.dashboard.domain.bands import Band, bands
+from services.dashboard.domain.bands import USUAL_WIDTH_PX, Band, bands
 from services.dashboard.domain.now import AlertRow, DemandCard, Now, RunningCard, SwitchRow, Tile
 from services.dashboard.pages import charts
 from services.dashboard.pages.elements import Handler, attribute, button, choice, note, put, set_option, tag
@@ -21,6 +22,15 @@ _LINE_EVERY_S = 1.0
 _SPEAK_EVERY_S = 30.0
 _SAVE_S = 3_600.0
 _RUNS_LISTED = 8
+_NARROWEST_PX, _WIDEST_PX = 200.0, 8_000.0
+
+_MEASURE = """(() => {
+  let told = 0;
+  new ResizeObserver(([seen]) => {
+    const width = Math.round(seen.contentRect.width);
+    if (Math.abs(width - told) > 8) emitEvent('line-width', told = width);
+  }).observe(getHtmlElement(%d));
+})()"""
 
 
 class NowPage:
@@ -31,6 +41,7 @@ class NowPage:
         self._span_s = _DEFAULT_SPAN_S
         self._shown: Now | None = None
         self._bands: list[Band] = []
+        self._line_px = USUAL_WIDTH_PX
         self._drawn_at_s = 0.0
         self._spoken_at_s = 0.0
         self._tiles: dict[str, dict[str, TextElement]] = {}
@@ -76,6 +87,8 @@ class NowPage:
             self._chart = ui.echart(charts.live([], [], text, self._frame.figures), renderer="svg").classes("chart chart-live")
             self._chart.props["role"] = "img"
             self._chart.props["aria-label"] = text("chart_live")
+            ui.on("line-width", self._measured)
+            ui.run_javascript(_MEASURE % self._chart.id)
             self._runs = tag("ul", classes="runs")
         with tag("div", classes="columns"):
             with tag("section", classes="card", aria_label=text("running_now")):
@@ -109,6 +122,7 @@ class NowPage:
             parts = self._tiles[tile.key]
             put(parts["value"], tile.value)
             put(parts["note"], tile.note)
+            put(parts["detail"], tile.detail)
             note(parts["note"], data_better=None if tile.better is None else str(tile.better).lower())
             if tile.part is not None:
                 note(parts["part"], style=f"inline-size: {min(tile.part, 1) * 100:.1f}%", data_over=str(tile.part > 1).lower())
@@ -117,7 +131,8 @@ class NowPage:
     def _draw_tile(self, tile: Tile) -> dict[str, TextElement]:
         with tag("div", classes="tile"):
             tag("h3", tile.label, "eyebrow")
-            parts = {"value": tag("p", tile.value, "tile-value"), "note": tag("p", tile.note, "tile-note")}
+            texts = (("value", tile.value), ("note", tile.note), ("detail", tile.detail))
+            parts = {name: tag("p", said, f"tile-{name}") for name, said in texts}
             if tile.part is not None:
                 meter = tag("div", classes="meter", role="meter", aria_label=tile.part_label, aria_valuemin="0", aria_valuemax="100")
                 with meter:
@@ -130,7 +145,7 @@ class NowPage:
         now = desk.now()
         oldest = now - timedelta(seconds=self._span_s)
         names = {name: self._frame.texts.name(name) for name in desk.home.appliances}
-        shown = bands(desk.home.runs.within(oldest, now), names, oldest, now)
+        shown = bands(desk.home.runs.within(oldest, now), names, oldest, now, self._line_px)
         news = [(band.appliance, band.running, band.probable) for band in shown] != [
             (band.appliance, band.running, band.probable) for band in self._bands
         ]
@@ -151,6 +166,12 @@ class NowPage:
                     tag("span", self._frame.texts.name(band.appliance))
                     until = "" if band.running else f"\u2013{self._frame.figures.time(band.end)}"
                     tag("span", f"{self._frame.figures.time(band.began)}{until}", "soft")
+
+    def _measured(self, event: Any) -> None:
+        """The names on the bands have as much room as the browser's picture."""
+        if isinstance(event.args, int | float) and _NARROWEST_PX <= event.args <= _WIDEST_PX:
+            self._line_px, self._drawn_at_s = float(event.args), 0.0
+            self._refresh_line()
 
     def _pick_span(self, span: str) -> None:
         self._span_s = int(span)

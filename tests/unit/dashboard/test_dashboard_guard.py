@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from services.dashboard.command import password
-from services.dashboard.domain.guard import LARGEST_BODY_BYTES, Guard
+from services.dashboard.domain.guard import HEADERS, LARGEST_BODY_BYTES, Guard
 from services.dashboard.domain.sign_in import SESSION_S, Sessions, Tries, UnusableHash, check_hash, fits, hashed
 from services.dashboard.settings import DashboardSettings
 
@@ -56,6 +56,11 @@ def test_the_pages_own_origin_is_let_in() -> None:
     for origin in ("http://127.0.0.1:8080", "https://127.0.0.1:8080"):
         assert HERE.refuses("POST", {"host": "127.0.0.1:8080", "origin": origin}) is None
         assert HERE.refuses("GET", {"host": "127.0.0.1:8080", "origin": origin}, socket=True) is None
+
+
+def test_browsers_are_told_to_say_where_the_pages_own_forms_come_from() -> None:
+    """Without a referrer they send `Origin: null`, which is refused: nobody could sign in."""
+    assert HEADERS["referrer-policy"] == "same-origin"
 
 
 def test_a_socket_or_a_post_must_say_where_it_comes_from() -> None:

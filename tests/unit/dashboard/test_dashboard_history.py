@@ -3,21 +3,25 @@
 import csv
 import io
 from datetime import UTC, date, datetime, timedelta
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from hems.contracts.energy import HistoryResult
+from hems.contracts.energy import HistoryResult, Series
+from services.dashboard.desk import Desk
 from services.dashboard.domain.answers import Answer, Pieces, Unanswered
 from services.dashboard.domain.bars import REST, bars_csv, heat, heat_csv, stack, standby_w, table_csv
 from services.dashboard.domain.chapter import Chapter, Totals, facts, named, power_rows, totals
 from services.dashboard.domain.figures import Figures
+from services.dashboard.domain.home import Home, Today
 from services.dashboard.domain.periods import PERIODS, Period
 from services.dashboard.domain.series import carbon_kg
 from services.dashboard.domain.signature import shape
 from services.dashboard.domain.texts import Texts
 from services.dashboard.pages.charts import round_top
 from services.dashboard.pages.heat_map import heat_html
+from services.dashboard.remembering import sums_of_today
 
 LONDON = ZoneInfo("Europe/London")
 FIGURES = Figures(LONDON)
@@ -162,6 +166,28 @@ def test_carbon_is_each_hours_energy_by_its_intensity() -> None:
     assert carbon_kg(energy, spans) == pytest.approx(0.8)
     assert carbon_kg(energy, spans[:1]) is None
     assert carbon_kg([], spans) is None
+
+
+class Recorder:
+    """A desk whose recorder knows two days of a kilowatt, and a grid that was twice as dirty on the first."""
+
+    def __init__(self, now: datetime) -> None:
+        self.home = Home(carbon=Series(as_of=now, unit="gCO2/kWh", values=()))
+        self.now = lambda: now
+
+    async def ask(self, what: str, start: datetime, end: datetime, *_: object, **__: object) -> Answer:
+        """As `Desk.ask`."""
+        if what == "energy":
+            return hourly(start, [1.0] * int((end - start).total_seconds() // 3_600))
+        grams = 200.0 if start < day().start else 100.0
+        return Answer(("from", "to", "value"), ((start.isoformat(), end.isoformat(), grams),))
+
+
+async def test_today_is_compared_with_yesterday_by_now() -> None:
+    """Six hours of energy, cost and carbon stand against the first six hours of the day before."""
+    recorder = Recorder(day().start + timedelta(hours=6))
+    today = await sums_of_today(cast("Desk", recorder), LONDON)
+    assert today == Today(yesterday_kwh=6, yesterday_cost=1.5, cost=1.5, carbon_kg=0.6, yesterday_carbon_kg=1.2)
 
 
 def test_files_parse_and_add_up() -> None:

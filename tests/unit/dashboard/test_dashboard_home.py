@@ -1,7 +1,10 @@
 """The home as messages tell it: the line, runs, bands, switches, and the page's words."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from hems.contracts.alerts import Alert, NotifyMessage
 from hems.contracts.appliances import ApplianceEvent, ApplianceState, EventKind
@@ -9,7 +12,7 @@ from hems.contracts.demand import DemandState, ShedRelay
 from hems.contracts.energy import Energy, Series, SeriesValue
 from hems.contracts.health import ServiceHealth, ServiceStatus
 from hems.contracts.mains import Mains
-from hems.contracts.relays import RelayResult, RelayState
+from hems.contracts.relays import RelayResult, RelayState, Source
 from services.dashboard.domain.bands import bands
 from services.dashboard.domain.figures import Figures
 from services.dashboard.domain.home import Home, Today
@@ -17,7 +20,7 @@ from services.dashboard.domain.house import house
 from services.dashboard.domain.now import Now, Reader
 from services.dashboard.domain.runs import Runs, events_of, finished_runs, habit
 from services.dashboard.domain.switching import PATIENCE_S, Switching
-from services.dashboard.domain.texts import Texts
+from services.dashboard.domain.texts import ENGLISH, Texts
 from services.dashboard.domain.trace import POINTS, Trace
 
 NOW = datetime(2025, 1, 6, 7, 30, tzinfo=UTC)
@@ -151,6 +154,20 @@ def test_names_on_bands_do_not_cover_each_other() -> None:
     assert all(band.running for band in shown)
 
 
+@pytest.mark.parametrize("width_px", [300, 700, 1_300])
+def test_names_fit_the_picture_that_they_are_on(width_px: float) -> None:
+    """On a phone as on a wall no two names of a busy day cover each other, and the fridge is not named at each of its runs."""
+    runs = Runs()
+    for number in range(40):
+        at_s = number * 2_000
+        runs.see_event("fridge", event("finished", at_s + 900, duration_s=900))
+        runs.see_event("kettle", event("finished", at_s + 1_000, duration_s=120))
+    shown = [band for band in bands(runs.within(after(0), after(80_000)), {}, after(0), after(80_000), width_px) if band.lane is not None]
+    taken = [(band.lane, (band.start - after(0)).total_seconds() / 80_000 * (width_px - 70)) for band in shown if not band.name_before]
+    assert all(abs(one - other) > 6 * 7 for lane, one in taken for beside, other in taken if lane == beside and one != other)
+    assert 2 <= sum(band.appliance == "fridge" for band in shown) <= width_px / 100
+
+
 def test_a_name_at_the_edge_stands_before_its_band() -> None:
     """What begins right now is not cut off."""
     runs = Runs()
@@ -240,16 +257,21 @@ def test_before_the_first_reading_the_page_says_that_it_waits() -> None:
 
 
 def test_figures_stand_against_yesterday_and_the_budget() -> None:
-    """Less than yesterday is better, energy against energy; a third of the budget on the sixth of the month is not."""
-    home = Home(connected=True, today=Today(yesterday_kwh=4, yesterday_cost=0.4, cost=0.5, carbon_kg=0.7))
+    """Less than yesterday is better, energy against energy; a third of the budget on the sixth of the month is not.
+
+    What the price is says nothing of how today compares, so it stands apart.
+    """
+    home = Home(connected=True, today=Today(yesterday_kwh=4, yesterday_cost=0.4, cost=0.5, carbon_kg=0.7, yesterday_carbon_kg=1))
     home.energy = Energy(as_of=NOW, total_kwh=10, today_kwh=3, month_kwh=9, today_cost=1.1, month_cost=45, currency="GBP", rate=0.27)
     home.carbon = Series(as_of=NOW, unit="gCO2/kWh", values=(SeriesValue(start=after(-60), end=after(60), value=182.4),))
     prices = (SeriesValue(start=after(-60), end=after(3_600), value=0.27), SeriesValue(start=after(3_600), end=after(7_200), value=0.09))
     home.price = Series(as_of=NOW, unit="GBP/kWh", values=prices)
     tiles = {tile.key: tile for tile in read(home).tiles}
     assert (tiles["today"].value, tiles["today"].note, tiles["today"].better) == ("3.00 kWh", "25 % less than yesterday by now", True)
-    assert tiles["cost"].note == "£0.27 per kWh now · cheaper from 08:30 · 25 % more than yesterday by now"
-    assert (tiles["carbon"].value, tiles["carbon"].note) == ("0.70 kg", "182 g per kWh now")
+    assert (tiles["cost"].note, tiles["cost"].better) == ("25 % more than yesterday by now", False)
+    assert tiles["cost"].detail == "£0.27 per kWh now · cheaper from 08:30 · standing charge included"
+    assert (tiles["carbon"].value, tiles["carbon"].detail) == ("0.70 kg", "182 g per kWh now")
+    assert (tiles["carbon"].note, tiles["carbon"].better) == ("30 % less than yesterday by now", True)
     assert (tiles["month"].part, tiles["month"].better, tiles["month"].note) == (0.5, False, "of £90.00 · ahead of the month")
 
 
@@ -298,6 +320,17 @@ def test_demand_says_what_is_held_back_and_until_when() -> None:
     assert (card.level, card.title, card.event) == ("high", "Use less", "e1")
     assert card.detail == "until 08:00 · 0.40 kWh saved"
     assert [row.text for row in card.shed] == ["Heater is held back until 07:45"]
+    home.demand = DemandState(level="normal", saved_kwh=0.004)
+    assert read(home).demand.detail == ""
+
+
+def test_everybody_who_may_switch_has_a_name() -> None:
+    """A switch is told with words of the catalogue, never with an id alone."""
+    for source in get_args(Source):
+        home = Home(connected=True)
+        home.see_relay("bulb", RelayState(state="ON", how="read_back", changed_at=NOW, source=source))
+        (row,) = read(home).switches
+        assert f" · by {ENGLISH[f'source_{source}']} · " in row.detail
 
 
 def test_the_log_is_in_order_once_and_bounded() -> None:

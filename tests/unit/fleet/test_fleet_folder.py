@@ -57,6 +57,17 @@ def test_a_second_run_changes_no_password_and_no_hash(tmp_path: Path) -> None:
     assert [line for line in after if line not in before] == [line for line in after if "home-flat-2" in line]
 
 
+def test_nodes_and_bridges_speak_tls_unless_they_are_told_not_to(tmp_path: Path) -> None:
+    """Both or neither: a bridge that wants TLS of a node that has none would never get through."""
+    made(tmp_path, "cottage\n", "--certificate", "/etc/x/node.pem", "--key", "/etc/x/node.key")
+    listener, bridge = (tmp_path / "fleet" / path for path in ("nats/tls.conf", "homes/cottage/bridge.conf"))
+    assert 'cert_file: "/etc/x/node.pem", key_file: "/etc/x/node.key"' in listener.read_text()
+    assert "bridge_cafile" in bridge.read_text()
+    made(tmp_path, "cottage\n", "--no-tls")
+    assert "tls {" not in listener.read_text()
+    assert "bridge_cafile" not in bridge.read_text()
+
+
 @pytest.mark.parametrize(
     ("homes", "words"),
     [("My Home\n", "line 1: 'My Home' can't be a home's id"), ("a\nb\na\n", "line 1: 'a' is there twice"), ("a.b", "can't be a home's id")],
