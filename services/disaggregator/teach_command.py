@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from hems.actor.account import client_of
+from hems.actor.account import ACCOUNT, client_of
 from hems.actor.bus import Bus, Disconnected, Refused, Session
 from hems.actor.configuration import Configuration, ConfigurationError
 from hems.actor.mqtt_bus import MqttBroker
-from hems.actor.settings import BrokerSettings, HomeSettings
+from hems.actor.settings import BrokerSettings, HomeSettings, StorageSettings
 from hems.contracts.appliances import ApplianceLabel, ApplianceTaught
 from hems.contracts.catalog import APPLIANCE_LABEL, APPLIANCE_TAUGHT
 from hems.contracts.payload import MalformedPayload
@@ -29,15 +29,16 @@ _NO_ANSWER = "the broker has your word, but the disaggregator does not answer; i
 @click.option("--wrong", "verdict", flag_value="wrong", help="The last announcement of it was wrong.")
 @click.option("--forget", "verdict", flag_value="forget", help="Forget all that was taught of it.")
 @click.option(
-    "--account", type=click.Path(dir_okay=False, path_type=Path), default="var/mqtt.env", show_default=True, help="Broker and password."
+    "--account", type=click.Path(dir_okay=False, path_type=Path), help="Broker and password.  [default: mqtt.env in the storage folder]"
 )
-def teach(appliance: str, verdict: str, account: Path) -> None:
+def teach(appliance: str, verdict: str, account: Path | None) -> None:
     """Tell a running home what an appliance really does. It learns where that helps, and can forget again.
 
     Example: hems teach kettle --wrong
     """
     try:
         configuration = Configuration.load()
+        account = account or configuration.section(StorageSettings).directory / ACCOUNT
         broker, root = client_of(configuration.section(HomeSettings), configuration.section(BrokerSettings), account)
         label = ApplianceLabel.model_validate({"id": uuid.uuid4().hex, "at": datetime.now(UTC), "verdict": verdict, "source": "client"})
         topic = APPLIANCE_LABEL.at(root, appliance=appliance)

@@ -1,6 +1,6 @@
 """Chooses when a probability is called running, on homes left out, in the way in which the service says it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -15,6 +15,8 @@ MINIMUM_ON_S = (0, 120, 300)
 MINIMUM_OFF_S = (0, 300, 900, 1800)
 HOLD_S = (0, 300, 600, 900, 1800)
 CYCLES = ("dishwasher", "washing_machine")
+NEARLY = 0.01
+"""So much less than the best is as good."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,15 @@ def corrected_figures(home: Judged, column: int, threshold: float, hold_s: int) 
 
 
 def choose_corrected(homes: list[Judged], column: int) -> tuple[float, int]:
-    """Threshold and hold, s, with the best mean F1 of the corrected history."""
-    grid = list(product(np.linspace(0.1, 0.9, 17).tolist(), HOLD_S if homes[0].appliance in CYCLES else (0,)))
-    means = [float(np.mean([corrected_figures(home, column, *one)["f1"] for home in homes])) for one in grid]
-    return grid[int(np.argmax(means))]
+    """Threshold and hold, s, with the best mean F1 of the corrected history; of holds that are as good the shortest."""
+    thresholds, holds = np.linspace(0.1, 0.9, 17).tolist(), HOLD_S if homes[0].appliance in CYCLES else (0,)
+    means = {
+        (one, hold): float(np.mean([corrected_figures(home, column, one, hold)["f1"] for home in homes]))
+        for hold in holds
+        for one in thresholds
+    }
+    hold = max(holds, key=lambda hold: max(means[one, hold] for one in thresholds))
+    return _plainest(thresholds, [means[one, hold] for one in thresholds]), hold
 
 
 def choose(homes: list[Judged], false_a_day: float) -> Thresholds:
@@ -75,7 +82,17 @@ def choose(homes: list[Judged], false_a_day: float) -> Thresholds:
     grid = product(ON, OFF_SHARES, MINIMUM_ON_S if cycle else (0,), MINIMUM_OFF_S if cycle else (0,))
     choices = [Thresholds(on, on * share, minimum_on_s, minimum_off_s) for on, share, minimum_on_s, minimum_off_s in grid]
     worth = [float(np.mean([_worth(figures(home, 0, one), false_a_day) for home in homes])) for one in choices]
-    return choices[int(np.argmax(worth))]
+    best = choices[int(np.argmax(worth))]
+    alike = [replace(best, on=on, off=on * best.off / best.on) for on in ON]
+    means = [float(np.mean([_worth(figures(home, 0, one), false_a_day) for home in homes])) for one in alike]
+    on = _plainest(list(ON), means)
+    return replace(best, on=on, off=on * best.off / best.on)
+
+
+def _plainest(thresholds: list[float], means: list[float]) -> float:
+    """Of those that are nearly as good as the best the one nearest to a half: what is peculiar to these homes is not carried on."""
+    good = [one for one, mean in zip(thresholds, means, strict=True) if mean >= max(means) - NEARLY]
+    return min(good, key=lambda one: abs(one - 0.5))
 
 
 def _worth(result: dict[str, float], false_a_day: float) -> float:
