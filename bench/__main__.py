@@ -16,6 +16,7 @@ _NOT_OF_THEIR_OWN = {
     "fleet_picture",
     "fleet_without_a_client",
     "a_year",
+    "teaching",
 }
 
 
