@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from hems.contracts.appliances import ApplianceEvent, event_id
-from hems.contracts.catalog import APPLIANCE_EVENT, MAINS
+from hems.contracts.catalog import APPLIANCE_EVENT, APPLIANCE_LABEL, MAINS
 from hems.contracts.mains import Mains
 from hems.contracts.topic import Root
 from services.disaggregator.domain.home import Home
@@ -69,7 +69,7 @@ def connected(broker: RealBroker, user: str) -> Generator[Client]:
 
 
 def leave_a_session(broker: RealBroker, root: Root) -> None:
-    """Make the broker queue readings for the service before it has ever run, so that none comes too early."""
+    """Make the broker queue readings and words for the service before it has ever run, so that none comes too early."""
     subscribed = threading.Event()
     client = Client(CallbackAPIVersion.VERSION2, client_id=f"{root.prefix}-{root.home}-disaggregator-durable", protocol=MQTTv5)
     client.username_pw_set("disaggregator", broker.password("disaggregator"))
@@ -78,7 +78,7 @@ def leave_a_session(broker: RealBroker, root: Root) -> None:
     lasting.SessionExpiryInterval = 600
     client.connect(broker.host, broker.port, clean_start=False, properties=lasting)
     client.loop_start()
-    client.subscribe(MAINS.filter(root), 1)
+    client.subscribe([(MAINS.filter(root), 1), (APPLIANCE_LABEL.filter(root), 1)])
     assert subscribed.wait(PATIENCE_S)
     client.disconnect()
     client.loop_stop()
