@@ -45,7 +45,8 @@ SIZE = _OWN + len(LOG_ODDS)
 class _Moment(NamedTuple):
     """A tick to learn from: the log-odds that the network alone gave, and what the power did.
 
-    It had risen by `level_w` over what was drawn before, by `step_w` at once, and been up for `risen` ticks.
+    It had risen by `level_w` over what was drawn before, by `step_w` at once, and been up for `risen` ticks. `learnt` are the
+    log-odds with what had been learnt by then.
     """
 
     time_s: float
@@ -53,6 +54,7 @@ class _Moment(NamedTuple):
     level_w: float
     step_w: float
     risen: int
+    learnt: float = 0.0
 
 
 class Hindsight:
@@ -77,9 +79,10 @@ class Hindsight:
         if probability < LEAST:
             return probability
         moment = _Moment(time_s, logit(probability), _level_w(recent_w, len(recent_w) - 1), _step_w(recent_w), _ticks_since_rise(recent_w))
-        self._awaited.append(moment)
+        learnt = self._corrected(moment, _features(moment))
+        self._awaited.append(moment._replace(learnt=learnt))
         self.changed = True
-        return logistic(self._corrected(moment, _features(moment))) if self._loss_learnt <= self._loss else probability
+        return logistic(learnt) if self._loss_learnt <= self._loss else probability
 
     def hear_later(self, time_s: float, probability: float) -> None:
         """What is known by now of the tick at that time. Ticks are spoken of in their order."""
@@ -105,9 +108,8 @@ class Hindsight:
         self._awaited.clear()
 
     def _compare(self, moment: _Moment, truth: float) -> None:
-        learnt = self._corrected(moment, _features(moment))
         self._loss = REMEMBERED * self._loss + cross_entropy(moment.log_odds, truth)
-        self._loss_learnt = REMEMBERED * self._loss_learnt + cross_entropy(learnt, truth)
+        self._loss_learnt = REMEMBERED * self._loss_learnt + cross_entropy(moment.learnt, truth)
 
     def _learn(self, moment: _Moment, truth: float) -> None:
         weights, squares, features = self._weights, self._squares, _features(moment)
