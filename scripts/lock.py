@@ -11,16 +11,17 @@ from scripts.uv import find_uv, uv_environment
 _REQUIREMENTS = ROOT / "requirements"
 _ADVICE = "check pyproject.toml and the network, and run this again"
 _UV = "uv>=0.8"
+_OPTIONAL = ("openadr",)
+"""Extras that `make run` does without."""
 
 
 def lock(*options: str) -> None:
     """Write every lock file. Versions that still fit are kept, unless `--upgrade` is given."""
     project = str(ROOT / "pyproject.toml")
-    _compile("run", [project, "--all-extras"], options)
-    run_versions = ["--constraints", str(_REQUIREMENTS / "run.txt")]
-    _compile("dev", [project, "--all-extras", *_each("--group", "dev", "bench", "browser"), *run_versions], options)
+    _compile("run", [project, *_each("--extra", *(extra for extra in _extras() if extra not in _OPTIONAL))], options)
+    _compile("dev", [project, "--all-extras", *_each("--group", "dev", "bench", "browser"), *_versions_of("run")], options)
     for image in images():
-        _compile(f"images/{image}", [project, "--extra", image, *run_versions], options)
+        _compile(f"images/{image}", [project, "--extra", image, *_versions_of("dev" if image in _OPTIONAL else "run")], options)
     _compile("training", [project, *_each("--extra", "disaggregator", "replay", "cli"), "--group", "training"], options)
     _compile_list("build", tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"], options)
     _compile_list("uv", [_UV], options)
@@ -28,8 +29,16 @@ def lock(*options: str) -> None:
 
 def images() -> list[str]:
     """The extras that containers are made of, a lock file each: an image holds only what its own service needs."""
+    return [extra for extra in _extras() if extra != "cli"]
+
+
+def _extras() -> list[str]:
     extras: dict[str, object] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    return [extra for extra in extras if extra != "cli"]
+    return list(extras)
+
+
+def _versions_of(name: str) -> list[str]:
+    return ["--constraints", str(_REQUIREMENTS / f"{name}.txt")]
 
 
 def _each(option: str, *values: str) -> list[str]:

@@ -47,6 +47,7 @@ OWNERS = {
     "twilio": ("services.notifier",),
     "gpiozero": ("services.actuator",),
     "nicegui": ("services.dashboard",),
+    "openleadr": ("services.load_manager",),
 }
 """The only packages that speak to a library."""
 

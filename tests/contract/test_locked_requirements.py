@@ -13,10 +13,11 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 GROUPS: dict[str, list[str]] = PROJECT["dependency-groups"]
 ALWAYS: list[str] = PROJECT["project"]["dependencies"]
-RUN = ALWAYS + [one for extra in EXTRAS.values() for one in extra]
+OPTIONAL = {"openadr"}
+RUN = ALWAYS + [one for name, extra in EXTRAS.items() for one in extra if name not in OPTIONAL]
 LOCKS: dict[str, list[str]] = {
     "run": RUN,
-    "dev": RUN + GROUPS["dev"],
+    "dev": ALWAYS + [one for extra in EXTRAS.values() for one in extra] + GROUPS["dev"],
     "training": ALWAYS + GROUPS["training"],
     "build": PROJECT["build-system"]["requires"],
     "uv": [],
@@ -64,3 +65,9 @@ def test_neither_running_nor_testing_brings_tensorflow() -> None:
     """TensorFlow stands in training.txt alone."""
     assert "tensorflow" in locked("training")
     assert not {"tensorflow", "keras", "tf2onnx"} & (locked("run").keys() | locked("dev").keys())
+
+
+def test_make_run_brings_no_openadr() -> None:
+    """It is for those whose grid operator speaks it: `make setup` has it, and an image of its own."""
+    assert "openleadr" in locked("dev").keys() & locked("images/openadr").keys()
+    assert "openleadr" not in locked("run").keys() | locked("images/load_manager").keys()
