@@ -99,7 +99,8 @@ HISTORY_RESULT = Topic(
 )  # fmt: skip
 DEMAND_EVENT = Topic(
     "demand/event", DemandEvent, "Somebody asks for less for a while.",
-    said_by=(by("bridge_adafruit"), by("dashboard"), by(CLIENT), by(FLEET)), read_by=("load_manager", "recorder", "notifier", "dashboard"),
+    said_by=(by("bridge_adafruit"), by("dashboard"), by("load_manager"), by(CLIENT), by(FLEET)),
+    read_by=("load_manager", "recorder", "notifier", "dashboard"),
 )  # fmt: skip
 DEMAND_OVERRIDE = Topic(
     "demand/override", DemandOverride, "A person opts out of an event, or for one relay.",

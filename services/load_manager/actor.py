@@ -1,5 +1,7 @@
 """Hears demand, meters and relays; says leased commands, and what is in force."""
 
+import asyncio
+import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import TracebackType
@@ -21,6 +23,7 @@ from hems.contracts.relays import RelayCommand, RelayResult, RelayState
 from services.load_manager.domain.manager import Manager, Order, Standing
 from services.load_manager.domain.schedules import SunAt
 from services.load_manager.domain.times import in_domain_time
+from services.load_manager.grid import Grid, Household, Operator, Sample
 from services.load_manager.settings import LoadManagerSettings
 
 _KEY = "standing"
@@ -33,9 +36,11 @@ _SAID_AGAIN = timedelta(seconds=60)
 class LoadManager:
     """Sheds loads when the grid or the household asks for less, and brings them back."""
 
-    outputs = (RELAY_SET_BY, DEMAND)
+    outputs = (RELAY_SET_BY, DEMAND, DEMAND_EVENT)
 
-    def __init__(self, settings: LoadManagerSettings, context: Context, zone: tzinfo, sun_at: SunAt) -> None:
+    def __init__(
+        self, settings: LoadManagerSettings, context: Context, zone: tzinfo, sun_at: SunAt, operator: Operator | None = None
+    ) -> None:
         self._context = context
         self._zone = zone
         self._sun_at = sun_at
@@ -45,6 +50,9 @@ class LoadManager:
         self._shown_at: datetime | None = None
         self._log: Log = structlog.get_logger()
         self._manager = Manager(self._plan, zone, sun_at)
+        self._sample: Sample | None = None
+        household = Household(lambda: self._manager.standing.demands, self._power, settings.openadr.opt_in)
+        self._grid = None if operator is None else Grid(context, operator, household, random.random)
 
     async def __aenter__(self) -> Self:
         """Take up where the last run ended."""
@@ -68,7 +76,13 @@ class LoadManager:
         )
 
     async def run(self) -> None:
-        """Decide every second."""
+        """Decide every second, and stay in touch with the grid operator where there is one."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._grid is not None:
+                tasks.create_task(self._grid.run())
+            tasks.create_task(self._decide())
+
+    async def _decide(self) -> None:
         while True:
             now = self._context.clock.now()
             for order in self._manager.decide(now):
@@ -81,6 +95,8 @@ class LoadManager:
         if received.retained:
             self._context.health.error("retained_demand_events")
             return
+        if self._grid is not None:
+            self._grid.heard(received.payload)
         event = in_domain_time(received.payload, self._context.clock.now(), self._context.clock.rate, datetime.now(UTC))
         self._log.info("a demand event", id=event.id, level=event.level, starts_at=event.starts_at.isoformat(), reason=event.reason)
         self._context.health.work("demand_events")
@@ -99,6 +115,12 @@ class LoadManager:
         reading = received.payload
         if not received.retained and received.arrived_at - reading.measured_at < _OLD:
             self._manager.filter.add(reading.measured_at, reading.power_w)
+            self._sample = Sample(reading.measured_at, reading.power_w)
+
+    def _power(self) -> Sample | None:
+        """The newest reading, where it is of now."""
+        fresh = self._sample is not None and self._context.clock.now() - self._sample.at < _OLD
+        return self._sample if fresh else None
 
     async def _on_relay(self, received: Received[RelayState]) -> None:
         self._manager.see(received.parameters["relay"], received.payload, self._context.clock.now())

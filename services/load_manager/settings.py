@@ -2,9 +2,10 @@
 
 import re
 from datetime import time, timedelta
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from hems.actor.settings import Section
 from hems.contracts.payload import Identifier
@@ -16,6 +17,11 @@ from services.load_manager.domain.schedules import Beginning, Schedule
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SUN = re.compile(r"(sunrise|sunset)(?:([+-])(.+))?")
+
+NOT_INSTALLED = (
+    "load_manager.openadr.vtn_url is set, but OpenADR is not installed: `make setup` brings it, elsewhere `pip install 'hems[openadr]'`,"
+    " and in containers docker-compose.openadr.yml"
+)
 
 Watts = Annotated[float, Field(gt=0, le=1e6, description="W")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -137,10 +143,34 @@ class ScheduleSettings(_Part):
 
 
 class OpenAdrSettings(_Part):
-    """An OpenADR server. Its client is not built yet."""
+    """An OpenADR 2.0b server (VTN) whose events are met; none where `vtn_url` is absent."""
 
-    vtn_url: None = None
-    ven_name: None = None
+    vtn_url: Annotated[
+        str | None,
+        Field(pattern=r"^https?://[^\s?#]+$", max_length=500, description="such as https://vtn.example.org/OpenADR2/Simple/2.0b"),
+    ] = None
+    ven_name: Annotated[str | None, Field(min_length=1, max_length=100, description="as agreed; home.id if absent")] = None
+    ven_id: Annotated[str | None, Field(min_length=1, max_length=100, description="where the operator has given one")] = None
+    opt_in: Annotated[bool, Field(description="take part in events unless a person opts out; false only reports")] = True
+    cert_file: Annotated[Path | None, Field(description="our certificate, PEM: for TLS, and to sign messages")] = None
+    key_file: Annotated[Path | None, Field(description="its private key, PEM")] = None
+    key_passphrase: SecretStr | None = None
+    sign: Annotated[bool, Field(description="sign messages with the certificate")] = True
+    ca_file: Annotated[Path | None, Field(description="who signed the server's certificate, PEM; the system's if absent")] = None
+    check_hostname: bool = True
+    vtn_fingerprint: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9A-F]{2}(:[0-9A-F]{2}){9}$",
+            description="of the certificate that signs the server's messages; unsigned ones are then refused",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _certificate(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        return self
 
 
 class LoadManagerSettings(Section):

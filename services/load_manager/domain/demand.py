@@ -4,6 +4,7 @@ from datetime import datetime
 
 from hems.contracts.demand import DemandEvent, DemandLevel, DemandOverride
 from hems.contracts.payload import Payload
+from services.load_manager.domain.grid import family_of
 
 _ORDER: tuple[DemandLevel, ...] = ("normal", "moderate", "high", "special")
 _MOST_EVENTS = 100
@@ -25,7 +26,7 @@ class Demands(Payload):
         others = tuple(known for known in self.events if known.id != event.id and known.ends_at > now)
         if event.level != "normal":
             kept = (*others, event) if event.ends_at > max(now, event.starts_at) else others
-            return self.model_copy(update={"events": kept[-_MOST_EVENTS:]})
+            return self.model_copy(update={"events": kept[-_MOST_EVENTS:]})._opted_out_whole()
         if len(others) == len([known for known in self.events if known.ends_at > now]):
             others = tuple(known for known in others if known.ends_at <= event.starts_at or known.starts_at >= event.ends_at)
         return self.model_copy(update={"events": others})
@@ -38,7 +39,13 @@ class Demands(Payload):
             return self
         if override.relay is not None:
             return self.model_copy(update={"left_alone": {**self.left_alone, override.relay: event}})
-        return self.model_copy(update={"opted_out": self.opted_out | {event}})
+        return self.model_copy(update={"opted_out": self.opted_out | {event}})._opted_out_whole()
+
+    def _opted_out_whole(self) -> "Demands":
+        """An operator's event may be several of ours: who opts out of one of them opts out of all."""
+        families = {family_of(event) for event in self.opted_out}
+        out = self.opted_out | {event.id for event in self.events if family_of(event.id) in families}
+        return self if out == self.opted_out else self.model_copy(update={"opted_out": out})
 
     def tidied(self, now: datetime) -> "Demands":
         """Without what is over."""
