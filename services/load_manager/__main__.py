@@ -3,13 +3,17 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from hems.actor.configuration import Configuration, ConfigurationError, Mistake
 from hems.actor.context import Context
+from hems.actor.logs import Log
 from hems.actor.runner import run_service
 from hems.actor.settings import HomeSettings
 from services.load_manager.actor import LoadManager
 from services.load_manager.domain.schedules import SunAt, SunEvent
-from services.load_manager.settings import LoadManagerSettings
+from services.load_manager.grid import Operator
+from services.load_manager.settings import NOT_INSTALLED, LoadManagerSettings, OpenAdrSettings
 
 
 def build(settings: LoadManagerSettings, context: Context) -> LoadManager:
@@ -19,7 +23,22 @@ def build(settings: LoadManagerSettings, context: Context) -> LoadManager:
         ConfigurationError: a schedule begins with the sun, and nobody knows where the home is.
     """
     home = Configuration.load().section(HomeSettings)
-    return LoadManager(settings, context, ZoneInfo(home.time_zone), _sun_at(home) if settings.needs_the_sun else _no_sun)
+    sun_at = _sun_at(home) if settings.needs_the_sun else _no_sun
+    return LoadManager(settings, context, ZoneInfo(home.time_zone), sun_at, _operator(settings.openadr, home, context))
+
+
+def _operator(settings: OpenAdrSettings, home: HomeSettings, context: Context) -> Operator | None:
+    """The OpenADR server; loads are managed without it where its library is missing."""
+    if settings.vtn_url is None:
+        return None
+    try:
+        from services.load_manager.openadr_ven import OpenAdrVen
+    except ImportError as error:
+        log: Log = structlog.get_logger()
+        log.error(NOT_INSTALLED, reason=str(error))
+        context.health.configuration_error = f"{NOT_INSTALLED} ({error})"
+        return None
+    return OpenAdrVen(settings, settings.ven_name or home.id)
 
 
 def _sun_at(home: HomeSettings) -> SunAt:
