@@ -18,6 +18,7 @@ from services.load_manager.domain.grid import GridEvent, news, opted_out
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 2.0, 300.0
 _LOGGED_EVERY = 100
+_MOST_FOLLOWED = 200
 
 
 class OperatorAway(Exception):
@@ -97,9 +98,10 @@ class Grid:
         self._wait_s = _FIRST_WAIT_S
         self._answered_at: datetime | None = None
         self._on_their_way: dict[str, DemandEvent] = {}
-        self._answers: dict[str, tuple[GridEvent, bool]] = {}
+        self._followed: dict[str, tuple[GridEvent, bool]] = {}
         self._log: Log = structlog.get_logger()
         self._faults = FaultLog(self._log, "the OpenADR server can't be used", every=_LOGGED_EVERY)
+        self._refusals = FaultLog(self._log, "the OpenADR server takes no answer to an event", every=_LOGGED_EVERY)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -153,13 +155,19 @@ class Grid:
 
     async def _take(self, event: GridEvent) -> None:
         takes_part = self._takes_part(event)
+        if self._followed.get(event.family) != (event, takes_part):
+            self._note(event, takes_part=takes_part)
+        self._say(event if self._household.takes_part else replace(event, is_test=True))
+        if event.wants_answer and (event.is_cancelled or not event.is_over(self._context.clock.now())):
+            await self._answer(event, takes_part=takes_part)
+        self._followed[event.family] = (event, takes_part)
+
+    def _note(self, event: GridEvent, *, takes_part: bool) -> None:
+        """Servers may list an event at every poll: it is told of once."""
         self._log.info("an OpenADR event", id=event.id, modification=event.modification, cancelled=event.is_cancelled, opt_in=takes_part)
         self._context.health.work("openadr_events")
         if not event.steps and not event.is_cancelled:
             self._context.health.error("openadr_events_without_a_level")
-        self._say(event if self._household.takes_part else replace(event, is_test=True))
-        if event.wants_answer and (event.is_cancelled or not event.is_over(self._context.clock.now())):
-            await self._answer(event, takes_part=takes_part)
 
     def _say(self, event: GridEvent) -> None:
         known = {demand.id: demand for demand in self._household.demands().events} | self._on_their_way
@@ -174,20 +182,23 @@ class Grid:
     async def _answer_anew(self) -> None:
         """What a person has decided since the last answer."""
         now = self._context.clock.now()
-        self._answers = {key: given for key, given in self._answers.items() if not given[0].is_over(now)}
-        for event, told in list(self._answers.values()):
-            if self._takes_part(event) != told:
-                await self._answer(event, takes_part=not told)
+        current = [(key, given) for key, given in self._followed.items() if not given[0].is_over(now)]
+        self._followed = dict(current[-_MOST_FOLLOWED:])
+        for key, (event, told) in list(self._followed.items()):
+            takes_part = self._takes_part(event)
+            if takes_part != told and event.wants_answer:
+                await self._answer(event, takes_part=takes_part)
+                self._followed[key] = (event, takes_part)
 
     async def _answer(self, event: GridEvent, *, takes_part: bool) -> None:
         try:
             await self._operator.answer(event, takes_part=takes_part)
-            self._context.health.work("openadr_opt_ins" if takes_part else "openadr_opt_outs")
         except AnswerRefused as reason:
             self._context.health.error("openadr_answers_refused")
-            self._log.warning("the OpenADR server takes no answer to an event", id=event.id, reason=str(reason))
-        if event.steps:
-            self._answers[event.family] = (event, takes_part)
+            self._refusals.failed(id=event.id, reason=str(reason))
+        else:
+            self._context.health.work("openadr_opt_ins" if takes_part else "openadr_opt_outs")
+            self._refusals.recovered()
 
     def _reported(self, arrived: bool) -> None:
         if arrived:

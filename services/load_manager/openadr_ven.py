@@ -46,6 +46,7 @@ class OpenAdrVen:
         self._told: Callable[[bool], None] = lambda _arrived: None
         self._remarks = _Remarks()
         self._log: Log = structlog.get_logger()
+        self._unreadable = FaultLog(self._log, "an OpenADR event can't be read, and is left out", every=100)
         self._report_faults = FaultLog(self._log, "a report could not be given to the OpenADR server", every=100)
 
     @contextlib.asynccontextmanager
@@ -141,7 +142,7 @@ class OpenAdrVen:
             try:
                 yield grid_event(raw, self._ven_name)
             except UnreadableEvent as error:
-                self._log.warning("an OpenADR event can't be read, and is left out", reason=str(error))
+                self._unreadable.failed(reason=str(error))
 
     async def _offer_report(self, client: Any) -> None:
         # A server that does not want it may have events all the same.

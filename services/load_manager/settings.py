@@ -19,8 +19,8 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SUN = re.compile(r"(sunrise|sunset)(?:([+-])(.+))?")
 
 NOT_INSTALLED = (
-    "load_manager.openadr.vtn_url is set, but OpenADR is not installed: `make setup` brings it, elsewhere `pip install 'hems[openadr]'`,"
-    " and in containers docker-compose.openadr.yml"
+    "load_manager.openadr.vtn_url is set, but OpenADR is not installed: `make setup` brings it, elsewhere"
+    " `pip install 'openleadr>=0.5.36,<0.6'`, and in containers docker-compose.openadr.yml"
 )
 
 Watts = Annotated[float, Field(gt=0, le=1e6, description="W")]

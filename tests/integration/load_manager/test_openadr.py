@@ -237,18 +237,19 @@ def papers(authority: trustme.CA, folder: Path, name: str) -> Papers:
     return found
 
 
-@pytest.mark.parametrize("right", [True, False], ids=["the right server", "another's signature"])
-async def test_certificates_and_signatures(right: bool, tmp_path: Path) -> None:
-    """TLS with certificates on both sides, messages signed on both sides; what another has signed is not followed."""
+@pytest.mark.parametrize("signed_by", ["the server", "another", "nobody"])
+async def test_certificates_and_signatures(signed_by: str, tmp_path: Path) -> None:
+    """TLS with certificates on both sides, messages signed on both sides; what another has signed, or nobody, is not followed."""
     authority = trustme.CA()
     ours, theirs = papers(authority, tmp_path, "ours"), papers(authority, tmp_path, "theirs")
-    server = {"http_cert": theirs.certificate, "http_key": theirs.key, "cert": theirs.certificate, "key": theirs.key}
+    server = {"http_cert": theirs.certificate, "http_key": theirs.key, "http_ca_file": ours.authority}
+    signing = {} if signed_by == "nobody" else {"cert": theirs.certificate, "key": theirs.key}
     client: dict[str, Any] = {"cert_file": ours.certificate, "key_file": ours.key, "ca_file": ours.authority}
-    fingerprint = (theirs if right else ours).fingerprint
-    with running_vtn(http_ca_file=ours.authority, show_fingerprint=False, **server) as vtn:
+    fingerprint = (ours if signed_by == "another" else theirs).fingerprint
+    with running_vtn(show_fingerprint=False, **server, **signing) as vtn:
         vtn.fingerprint = ours.fingerprint
         async with home(tmp_path, vtn.url, None, vtn_fingerprint=fingerprint, **client) as house:
-            if right:
+            if signed_by == "the server":
                 await house.until(lambda: "oadrPoll" in vtn.heard)
                 vtn.ask("evening", 2)
                 await house.until(lambda: house.level == "OFF" and vtn.answer_to("evening") == "optIn")

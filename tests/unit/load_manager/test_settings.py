@@ -1,6 +1,7 @@
 """The load manager's section of `hems.yaml`."""
 
 from datetime import time, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -54,9 +55,21 @@ def test_the_documented_section_is_taken() -> None:
         ("schedules: [{relay: bulb, off: greenest, for: 1h, between: '22:00-07:00'}]", "only 'on' can be"),
         ("schedules: [{relay: bulb, on: greenest, for: 10h, between: '22:00-07:00'}]", "longer than the hours"),
         ("sheddable: {heater: {never: [evening]}}", "17:00-19:00"),
+        ("openadr: {vtn_url: vtn.example.org}", "vtn_url"),
+        ("openadr: {vtn_url: 'https://vtn.example.org', key_file: ven.key}", "cert_file and key_file go together"),
+        ("openadr: {vtn_url: 'https://vtn.example.org', vtn_fingerprint: nonsense}", "vtn_fingerprint"),
     ],
 )
 def test_a_mistake_is_told_with_an_example(text: str, words: str) -> None:
     """A person learns how it is written."""
     with pytest.raises(ValidationError, match=words):
         _read(text)
+
+
+def test_the_keys_passphrase_comes_from_a_file(tmp_path: Path) -> None:
+    """As any secret; it is shown nowhere."""
+    (tmp_path / "passphrase").write_text("open sesame\n")
+    settings = LoadManagerSettings.read({"openadr": {"key_passphrase_file": str(tmp_path / "passphrase")}}, {}).openadr
+    assert settings.key_passphrase is not None
+    assert settings.key_passphrase.get_secret_value() == "open sesame"
+    assert "sesame" not in repr(settings)
