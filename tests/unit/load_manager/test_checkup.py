@@ -44,3 +44,13 @@ async def test_a_scheduled_relay_may_rest_off() -> None:
     ]
     assert await _said("relays: {}", {"stagger_s": 5}) == ["left out: none is held back or switched by a schedule"]
     assert (await _said("relays: {}", {"stagger_s": -5}))[0].startswith("left out: the configuration")
+
+
+async def test_an_operator_is_not_asked_in_the_clear() -> None:
+    """Save on this very computer, where a test server may stand."""
+    found = {
+        url: await _said("{}", {"openadr": {"vtn_url": url}})
+        for url in ("http://vtn.example/x", "https://vtn.example/x", "http://localhost:8080")
+    }
+    assert [len(said) for said in found.values()] == [2, 1, 1]
+    assert found["http://vtn.example/x"][1].startswith("look: vtn.example is asked over http")
