@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PI: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.pi.yml").read_text())
 HOOKS: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.hooks.yml").read_text())
+OPENADR: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.openadr.yml").read_text())
 STANZAS: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONCE = ("setup", "demo-setup")
 CLOUD = {"bridge_adafruit"}
@@ -126,6 +127,15 @@ def test_webhooks_are_shut_unless_asked_for_and_open_on_this_computer_then() -> 
     assert opened["ports"] == ["${HEMS_HOOKS_ADDRESS:-127.0.0.1:8090}:8090"]
     settings = BridgeAdafruitSettings.read({}, opened["environment"])
     assert (settings.hooks_host, settings.hooks_port) == ("0.0.0.0", 8_090)  # noqa: S104  inside of its container
+
+
+def test_openadr_changes_the_load_managers_image_and_nothing_else() -> None:
+    """An image with its library, under another name, and room for it."""
+    assert set(OPENADR["services"]) == {"load_manager"}
+    stanza = OPENADR["services"]["load_manager"]
+    assert set(stanza) == {"image", "build", "mem_limit"}
+    assert stanza["image"] != STANZAS["load_manager"]["image"]
+    assert stanza["build"]["args"] == {"SERVICE": "load_manager", "EXTRA": "openadr"}
 
 
 def test_everything_is_built_on_one_base_image() -> None:
