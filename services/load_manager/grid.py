@@ -143,6 +143,17 @@ class Grid:
         return wait_s * (0.8 + 0.4 * self._jitter())
 
     async def _round(self) -> None:
+        was_registered = self._registered
+        try:
+            await self._exchange()
+        except NotRegistered:
+            if not was_registered:
+                raise
+            # It is there, and has forgotten us, such as by a new start: no reason to wait.
+            self._registered = False
+            await self._exchange()
+
+    async def _exchange(self) -> None:
         if not self._registered:
             await self._operator.register()
             self._registered = True

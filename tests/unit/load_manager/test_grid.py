@@ -29,7 +29,7 @@ _HOUR = timedelta(hours=1)
 
 
 class FakeOperator:
-    """Has `waiting` for us, keeps the answers, and fails with `fault` where one is set."""
+    """Has `waiting` for us, keeps the answers, and fails with `fault` where one is set; it forgets us so often."""
 
     poll_s = 10.0
 
@@ -39,6 +39,7 @@ class FakeOperator:
         self.calls: list[tuple[str, datetime]] = []
         self.fault: Exception | None = None
         self.refuses = False
+        self.forgets = 0
         self.power: Callable[[], Sample | None] = lambda: None
         self.told: Callable[[bool], None] = lambda _arrived: None
         self.now: Callable[[], datetime] = lambda: START
@@ -68,6 +69,9 @@ class FakeOperator:
         self.calls.append((name, self.now()))
         if self.fault is not None:
             raise self.fault
+        if name != "register" and self.forgets:
+            self.forgets -= 1
+            raise NotRegistered("who is it?")
 
 
 def _event(*levels: int, event_id: str = "e", each: timedelta = _HOUR, starts_at: datetime = START, **more: Any) -> GridEvent:
@@ -143,6 +147,28 @@ async def test_what_is_taken_back_or_changed_is_said(tmp_path: Path) -> None:
         assert [(event.id, event.level) for event in played.said[4:]] == [("openadr-e", "normal")]
         await played.stage.clock.advance(2)
         assert [order.state for _, order in played.stage.said(RELAY_SET_BY)][-1:] == ["OFF"]
+        assert {event.id for _, event in played.stage.said(DEMAND_EVENT) if event.level == "normal"} == {"openadr-e", "openadr-e.1"}
+
+
+async def test_a_cancellation_that_follows_at_once_is_said_too(tmp_path: Path) -> None:
+    """Before the event itself has come back over the broker."""
+    operator = FakeOperator()
+    operator.waiting = [_event(3), _event(3, modification=1, is_cancelled=True)]
+    async with _played(tmp_path, operator) as played:
+        await played.stage.clock.advance(1)
+        assert [(event.id, event.level) for event in played.said] == [("openadr-e", "special"), ("openadr-e", "normal")]
+
+
+async def test_what_a_person_took_back_is_not_taken_back_again(tmp_path: Path) -> None:
+    """A `normal` for an event that does not stand any more would end everybody's."""
+    operator = FakeOperator()
+    operator.waiting = [_event(3)]
+    async with _played(tmp_path, operator) as played:
+        await played.stage.clock.advance(1)
+        await played.stage.tell(DEMAND_EVENT, played.said[0].model_copy(update={"level": "normal", "source": "local"}))
+        operator.waiting = [_event(3, modification=1, is_cancelled=True)]
+        await played.stage.clock.advance(20)
+        assert [event.level for event in played.said] == ["special"]
 
 
 async def test_tests_and_what_nobody_understands_shed_nothing(tmp_path: Path) -> None:
@@ -201,19 +227,33 @@ async def test_an_operator_that_is_away_is_asked_less_and_less(tmp_path: Path) -
         assert len(operator.calls) > 3
 
 
-async def test_who_is_not_known_any_more_registers_and_hears_all(tmp_path: Path) -> None:
-    """And where it only did not answer, it is asked for all events without registering."""
+async def test_who_is_not_known_any_more_registers_at_once_and_hears_all(tmp_path: Path) -> None:
+    """One that has forgotten us is there; only where it forgets us again at once, it is left in peace for a while."""
     operator = FakeOperator()
     async with _played(tmp_path, operator) as played:
-        for fault in (NotRegistered("who is it?"), OperatorAway("nobody listens")):
-            await played.stage.clock.advance(10)
-            operator.fault = fault
-            await played.stage.clock.advance(10)
-            operator.fault = None
-            await played.stage.clock.advance(20)
+        await played.stage.clock.advance(15)
+        operator.forgets = 1
+        await played.stage.clock.advance(10)
+        assert [name for name, _ in operator.calls[2:]] == ["poll", "poll", "register", "events"]
+        assert operator.calls[-1][1] == operator.calls[-3][1]
+        assert played.count("openadr_failures") == 0
+        operator.forgets = 100
+        await played.stage.clock.advance(60)
+        assert 4 <= played.count("openadr_failures") <= 6
+
+
+async def test_one_that_did_not_answer_is_asked_for_all_events(tmp_path: Path) -> None:
+    """What it had for us may have been lost on its way; there is no need to register anew."""
+    operator = FakeOperator()
+    async with _played(tmp_path, operator) as played:
+        await played.stage.clock.advance(5)
+        operator.fault = OperatorAway("nobody listens")
+        await played.stage.clock.advance(10)
+        operator.fault = None
+        await played.stage.clock.advance(20)
         names = [name for name, _ in operator.calls]
-        assert names.count("register") == 2
-        assert names.count("events") >= 3
+        assert names.count("register") == 1
+        assert names.count("events") >= 2
 
 
 async def test_a_refused_answer_is_not_pressed(tmp_path: Path) -> None:
