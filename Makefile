@@ -21,7 +21,7 @@ run: ## Show a recorded home live; SPEED=20 times as fast, PORT=8080, MQTT_PORT=
 
 test: ## Run the tests, a few minutes; ARGS="-k sensor" picks some
 	$(PREPARE) dev
-	@exec $(ENV)/python -m pytest -n 2 $(ARGS)
+	@exec $(ENV)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-long: ## Run the tests that take long too: kills, outages, fuzzing, and new random examples
 	$(PREPARE) dev

@@ -1,1 +1,1 @@
-"""Where the README's figures come from. Each module measures one thing beside a named alternative, in one run."""
+"""Where the figures of README and docs/figures.md come from. Each module measures one thing beside a named alternative, in one run."""

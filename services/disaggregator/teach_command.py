@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from hems.actor.account import ACCOUNT, client_of
 from hems.actor.bus import Bus, Disconnected, Refused, Session
@@ -15,15 +16,24 @@ from hems.actor.mqtt_bus import MqttBroker
 from hems.actor.settings import BrokerSettings, HomeSettings, StorageSettings
 from hems.contracts.appliances import ApplianceLabel, ApplianceTaught
 from hems.contracts.catalog import APPLIANCE_LABEL, APPLIANCE_TAUGHT
-from hems.contracts.payload import MalformedPayload
+from hems.contracts.payload import Identifier, MalformedPayload
 from hems.contracts.topic import Root
 
 _PATIENCE_S = 5.0
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _NO_ANSWER = "the broker has your word, but the disaggregator does not answer; it is queued for it. `hems doctor` says whether it runs"
 
 
+def _name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        return _IDENTIFIER.validate_python(value)
+    except ValidationError:
+        advice = "an appliance is named in small letters, digits, _ and -, such as washing_machine"
+        raise click.BadParameter(f"{value!r}: {advice}") from None
+
+
 @click.command()
-@click.argument("appliance")
+@click.argument("appliance", callback=_name)
 @click.option("--on", "verdict", flag_value="on", default="on", help="It is on now.  [default]")
 @click.option("--off", "verdict", flag_value="off", help="It is off now.")
 @click.option("--wrong", "verdict", flag_value="wrong", help="The last announcement of it was wrong.")

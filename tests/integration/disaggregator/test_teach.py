@@ -66,8 +66,8 @@ def test_without_the_service_it_says_that_nobody_answers(teach: Teach) -> None:
 
 
 def test_a_name_that_can_not_be_is_refused(teach: Teach) -> None:
-    """Before anything is sent."""
-    assert "Error" in teach("the big kettle")
+    """Before anything is sent, and with what a name looks like."""
+    assert "such as washing_machine" in teach("the big kettle")
 
 
 def test_without_a_broker_it_says_what_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
