@@ -37,8 +37,12 @@ def said(offset: float) -> list[tuple[str, Judged]]:
     heard = [(home, np.where(truth_on, 0.8, 0.1) + random.normal(0, 0.02, 4000)) for home in ("REFIT 20", "UK-DALE 1")]
     heard.append(("REFIT 2", np.clip(random.random(4000) + offset, 0, 1)))
     watts = np.full((4000, 3), 1000, np.float32)
+    power_w = np.where(truth_on, np.float32(1000), np.float32(0))
     return [
-        (home, Judged(np.repeat(each.astype(np.float32)[:, None], 3, 1), watts, truth_on, 1000.0 * truth_on, 30, "dishwasher"))
+        (
+            home,
+            Judged(np.repeat(each.astype(np.float32)[:, None], 3, 1), watts, truth_on, power_w, 30, "dishwasher", power_w, np.arange(4000)),
+        )
         for home, each in heard
     ]
 
