@@ -149,14 +149,15 @@ class Disaggregator:
         appliance, label = received.parameters["appliance"], received.payload
         if any(other["id"] == label.id for other in kept):
             return
-        home = self._home_at(received.arrived_at)
+        # Without a model nothing is learnt, and a home without networks must not be saved over the one that is kept.
+        home = self._home_at(received.arrived_at) if self._networks else None
         fresh = label.verdict == "forget" or received.arrived_at - label.at <= self._history_after
-        lessons = home.be_told(appliance, label.verdict) if fresh else None
+        lessons = home.be_told(appliance, label.verdict) if home and fresh else None
         kept.append({"appliance": appliance, **label.model_dump(mode="json")})
         try:
             with self._context.store.transaction() as transaction:
                 transaction.put("labels", json.dumps(kept[-MOST_LABELS:]).encode())
-                for key, value in home.save().items():
+                for key, value in home.save().items() if home else ():
                     transaction.put(key, value)
         except TryAgain:
             self._home = None  # what is remembered went ahead of what is kept

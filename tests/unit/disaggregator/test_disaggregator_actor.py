@@ -19,6 +19,7 @@ from hems.testing.clocks import START, ManualClock
 from hems.testing.harness import Stage, on_stage
 from hems.testing.memory_bus import MemoryBroker
 from services.disaggregator.actor import Disaggregator
+from services.disaggregator.domain.home import Home
 from services.disaggregator.domain.network import LoadModels, Network
 from services.disaggregator.settings import DisaggregatorSettings
 from tests.support.networks import kettle
@@ -27,6 +28,11 @@ from tests.support.networks import kettle
 def kettles(names: Sequence[str], /) -> tuple[Sequence[Network], Sequence[Exception]]:
     """Opens the same model whatever the name."""
     return [kettle()], []
+
+
+def none_usable(names: Sequence[str], /) -> tuple[Sequence[Network], Sequence[Exception]]:
+    """Opens nothing."""
+    return [], [ValueError(f"{name} is broken") for name in names]
 
 
 class Rig:
@@ -254,6 +260,19 @@ async def test_a_word_is_not_learnt_before_it_is_kept(rig: Rig) -> None:
             answers.append(stage.said(APPLIANCE_TAUGHT)[-1][1])  # the broker has the one before, too
     assert [answer.words for answer in answers] == [1, 2, 3, 4, 5]
     assert [answers[0].log_odds < 0, answers[-1].log_odds < 0] == [False, True]
+
+
+async def test_a_word_without_a_model_costs_no_state(rig: Rig) -> None:
+    """While no model can be used a word is kept and not heeded, and what was remembered of the home stays as it was."""
+    async with rig.stage() as stage:
+        await read(stage, 150, 2900)
+        before = {key: rig.contexts[-1].store.get(key) for key in Home.KEYS}
+    rig.load = none_usable
+    async with rig.stage() as stage:
+        label = ApplianceLabel(id="w", at=stage.clock.now(), verdict="on", source="dashboard")
+        await stage.tell(APPLIANCE_LABEL, label, appliance="kettle")
+        assert not stage.said(APPLIANCE_TAUGHT)[-1][1].heeded
+        assert {key: rig.contexts[-1].store.get(key) for key in Home.KEYS} == before
 
 
 async def test_repeated_readings_are_counted(rig: Rig) -> None:
