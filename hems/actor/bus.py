@@ -62,6 +62,7 @@ class Input(Generic[P]):
             the order; brokers don't.
         unread: takes what breaks the contract as it came (topic parameters, the message, reason), where an answer is due.
         as_published: a message that its publisher asked to retain says so also when it comes live (on MQTT 5).
+        qos: what to subscribe with; None is the topic's own.
     """
 
     topic: Topic[P]
@@ -72,6 +73,7 @@ class Input(Generic[P]):
     together: bool = False
     in_turn: bool = True
     as_published: bool = False
+    qos: Qos | None = None
     unread: "Callable[[Mapping[str, str], Delivery, str], Awaitable[None]] | None" = None
 
 

@@ -116,7 +116,8 @@ class Connection:
 
     async def _begin(self, bus: Bus, tasks: asyncio.TaskGroup) -> None:
         for entry in self._inputs:
-            await bus.subscribe(entry.topic.filter(self._root, **entry.fixed), entry.topic.qos, as_published=entry.as_published)
+            qos = entry.topic.qos if entry.qos is None else entry.qos
+            await bus.subscribe(entry.topic.filter(self._root, **entry.fixed), qos, as_published=entry.as_published)
         for work in self._while_connected:
             tasks.create_task(work(bus))
 

@@ -94,6 +94,7 @@ class PahoClient(aiomqtt.Client):
         for answer in self._unanswered.values():
             if not answer.done():
                 answer.set_exception(Disconnected("the connection broke before the broker answered"))
+                answer.exception()  # who waited may have been cancelled: nobody has to read it
 
     def _on_connect(
         self, client: Paho, userdata: Any, flags: ConnectFlags, reason_code: ReasonCode, properties: Properties | None = None

@@ -1,6 +1,8 @@
 """What a service hears: one message at a time, acknowledged when it is done with it."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from hems.actor.bus import Received, SessionTaken, TryAgain
+from hems.actor.bus import Input, Received, SessionTaken, TryAgain
 from hems.contracts.appliances import ApplianceLabel
 from hems.contracts.catalog import APPLIANCE_LABEL, DEMAND_EVENT
 from hems.contracts.demand import DemandEvent
@@ -178,6 +180,32 @@ async def test_a_durable_input_is_queued_for_and_a_live_one_is_not(tmp_path: Pat
         await until(lambda: play.labels == ["a"])
         await settle()
         assert play.listener.heard == []
+
+
+class AtMostOnce(Listener):
+    """Asks for its inputs with less than their topics' own."""
+
+    @property
+    def inputs(self) -> Sequence[Input[Any]]:
+        """As they are, with QoS 0."""
+        return [replace(entry, qos=0) for entry in super().inputs]
+
+
+async def test_an_input_may_ask_for_less_than_its_topic_gives(tmp_path: Path) -> None:
+    """What is subscribed with QoS 0 is heard, and not queued even for a durable session."""
+    broker, heard = MemoryBroker(), list[Received[Any]]()
+
+    async def hear(message: Received[Any]) -> None:
+        heard.append(message)
+
+    async with on_stage("recorder", lambda context: AtMostOnce(context, hear), tmp_path, broker=broker):
+        _tell(broker, "a")
+        await until(lambda: len(heard) == 1)
+    _tell(broker, "missed")
+    async with on_stage("recorder", lambda context: AtMostOnce(context, hear), tmp_path, broker=broker):
+        _tell(broker, "b")
+        await until(lambda: len(heard) == 2)
+    assert [message.payload.id for message in heard] == ["a", "b"]
 
 
 async def test_a_second_instance_ends_the_first(tmp_path: Path) -> None:
