@@ -130,7 +130,7 @@ def write(recipe: Recipe, workshop: Workshop, made: Made, about: dict[str, Any],
         "power_is": "given_on",
         "appliances": entries,
         "calibration": [
-            {"appliances": net.plan.appliances, "slopes": net.slopes.tolist(), "offsets": net.offsets.tolist()} for net in networks
+            {"appliances": net.plan.appliances, **{part: each.tolist() for part, each in net.fit._asdict().items()}} for net in networks
         ],
         **about,
         "data": card.citations(about["training"]["homes"]),

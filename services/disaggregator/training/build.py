@@ -10,12 +10,13 @@ import keras
 import numpy as np
 
 from services.disaggregator.training import calibrate
-from services.disaggregator.training.activations import Flags, rule_of
+from services.disaggregator.training.activations import rule_of
 from services.disaggregator.training.export import Trained
 from services.disaggregator.training.learning import learnt
 from services.disaggregator.training.measures import Judged, calibration_error, judged, say
 from services.disaggregator.training.network import build
-from services.disaggregator.training.packs import PACKS, Floats, Recording, latest, read, resample
+from services.disaggregator.training.packs import PACKS, Recording, latest, read, resample
+from services.disaggregator.training.population import USUAL_SHARES, weights
 from services.disaggregator.training.progress import tell
 from services.disaggregator.training.recipes import Part, Recipe
 from services.disaggregator.training.thresholds import CYCLES, Thresholds, choose, choose_corrected, corrected_figures
@@ -85,36 +86,42 @@ def fitted(workshop: Workshop, part: Part, with_folds: bool) -> tuple[Trained, F
 
 
 def calibrated(plan: Plan, models: list[keras.Model], folds: Folds) -> tuple[Trained, Folds]:
-    """The networks with slopes and offsets fitted on homes left out, and what was said about those, calibrated."""
-    fits = np.array([[_fit(folds[name], lag) for lag in range(len(plan.shape.lags))] for name in plan.appliances])
-    network, said_of = Trained(plan, models, fits[..., 0].astype(np.float32), fits[..., 1].astype(np.float32)), dict[str, Any]()
-    for index, name in enumerate(plan.appliances):
-        fit = network.slopes[index], network.offsets[index]
-        said_of[name] = [(home, replace(said, probability=calibrate.apply(said.probability, *fit))) for home, said in folds[name]]
+    """The networks with what makes them true, fitted on homes left out, and what was said about those, calibrated."""
+    fits = np.array([[_fit(folds[name], lag) for lag in range(len(plan.shape.lags))] for name in plan.appliances], np.float32)
+    network, said_of = Trained(plan, models, calibrate.Fit(*np.moveaxis(fits, 2, 0))), dict[str, Any]()
+    for fit, name in zip(fits, plan.appliances, strict=True):
+        true = calibrate.Fit(*fit.T)
+        said_of[name] = [
+            (home, replace(said, probability=calibrate.apply(said.probability, said.quiet, true))) for home, said in folds[name]
+        ]
     return network, said_of
 
 
-def _fit(homes: list[tuple[str, Judged]], lag: int) -> tuple[float, float]:
-    """Slope and offset of one head, fitted on all homes left out; each counts the same.
+def _fit(homes: list[tuple[str, Judged]], lag: int) -> calibrate.Fit:
+    """Of one head, on all homes left out; each counts the same.
 
-    How often an appliance runs differs from home to home, so that a fit may harm the next one: of the whole fit, half of it and none,
-    that is taken which is the least wrong in the worst of the homes when that home has no part in it.
+    How often an appliance runs differs from home to home. Where it is known how often it does in general, the homes are weighed so, and
+    how long nothing has heated has a say. Elsewhere a fit may harm the next home: of the whole fit, half of it and none, that is taken
+    which is the least wrong in the worst of the homes when that home has no part in it.
     """
     if not homes:
-        return 1.0, 0.0
-    each = [(said.probability[:, lag], said.truth_on) for _, said in homes]
-    whole = calibrate.fitted(each)
-    if len(homes) < 2:
+        return calibrate.Fit()
+    usual = homes[0][1].appliance in USUAL_SHARES
+    each = [
+        calibrate.Evidence(said.probability[:, lag], said.truth_on, said.quiet[:, lag], weights(said.appliance, said.truth_on))
+        for _, said in homes
+    ]
+    whole = calibrate.fitted(each, by_quiet=usual)
+    if len(homes) < 2 or usual:
         return whole
     wrong = [max(_wrong_without(each, number, share) for number in range(len(each))) for share in FIT_SHARES]
     return calibrate.shrunk(whole, FIT_SHARES[int(np.argmin(wrong))])
 
 
-def _wrong_without(each: list[tuple[Floats, Flags]], number: int, share: float) -> float:
+def _wrong_without(each: list[calibrate.Evidence], number: int, share: float) -> float:
     """The calibration error in one home, with that share of what was fitted on the others."""
-    probability, truth_on = each[number]
-    slope, offset = calibrate.shrunk(calibrate.fitted(each[:number] + each[number + 1 :]), share)
-    return calibration_error(calibrate.apply(probability[:, None], (slope,), (offset,))[:, 0], truth_on)
+    fit, home = calibrate.shrunk(calibrate.fitted(each[:number] + each[number + 1 :]), share), each[number]
+    return calibration_error(calibrate.apply(home.probability, home.quiet, fit), home.truth_on)
 
 
 def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,9 +1,28 @@
-"""Fits slope and offset of a head's logits on homes left out, so that what it says of itself is true."""
+"""Fits what a head says to what is so, on homes left out, so that what it says of itself is true."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from services.disaggregator.training.activations import Flags
 from services.disaggregator.training.packs import Floats
+
+
+class Fit(NamedTuple):
+    """Calibrated logit = slope * logit + offset + quiet_offset * quiet; numbers, or an array with one for each of several heads."""
+
+    slope: Floats | float = 1.0
+    offset: Floats | float = 0.0
+    quiet_offset: Floats | float = 0.0
+
+
+class Evidence(NamedTuple):
+    """What one head said of a home, what was so, how quiet it was (`features.quiet`), how much each counts; [samples] each."""
+
+    probability: Floats
+    truth_on: Flags
+    quiet: Floats
+    weight: Floats
 
 
 def logits_of(probability: Floats) -> Floats:
@@ -12,36 +31,35 @@ def logits_of(probability: Floats) -> Floats:
     return np.log(inside / (1 - inside)).astype(np.float32)
 
 
-def platt(logits: Floats, truth_on: Flags, weight: Floats, rounds: int = 25) -> tuple[float, float]:
-    """Slope and offset of a logistic regression on one variable, by Newton's method; the slope stays positive."""
-    slope, offset = 1.0, 0.0
-    x, y, weight = logits.astype(np.float64), truth_on.astype(np.float64), weight.astype(np.float64)
+def fitted(homes: list[Evidence], *, by_quiet: bool = False) -> Fit:
+    """Of several homes; each counts the same. `by_quiet`: with a part that depends on how long nothing has heated."""
+    logits = np.concatenate([logits_of(home.probability) for home in homes])
+    truth = np.concatenate([home.truth_on for home in homes])
+    weight = np.concatenate([home.weight * 1e5 / home.weight.sum(dtype=np.float64) for home in homes])
+    inputs = [logits, np.ones_like(logits), *([np.concatenate([home.quiet for home in homes])] if by_quiet else [])]
+    return Fit(*logistic_regression(np.stack(inputs, 1), truth, weight))
+
+
+def logistic_regression(inputs: Floats, truth_on: Flags, weight: Floats, rounds: int = 40) -> list[float]:
+    """The weights of inputs [samples, inputs], the first of which are logits, by Newton's method; within sane bounds."""
+    x, y, weight = inputs.astype(np.float64), truth_on.astype(np.float64), weight.astype(np.float64)
+    nothing = np.eye(1, x.shape[1])[0]  # the logits as they are
+    fit = nothing.copy()
     for _ in range(rounds):
-        p = 1 / (1 + np.exp(-(slope * x + offset)))
+        p = 1 / (1 + np.exp(-(x @ fit)))
         curve = weight * p * (1 - p)
-        gradient = np.array([(weight * (p - y) * x).sum() + 1e-3 * (slope - 1), (weight * (p - y)).sum()])
-        cross = (curve * x).sum()
-        hessian = np.array([[(curve * x * x).sum() + 1e-3, cross], [cross, curve.sum() + 1e-6]])
-        change = np.linalg.solve(hessian, gradient)
-        slope, offset = slope - float(np.clip(change[0], -0.5, 0.5)), offset - float(np.clip(change[1], -2, 2))
-    return float(np.clip(slope, 0.2, 3.0)), float(np.clip(offset, -4.0, 4.0))
+        gradient = x.T @ (weight * (p - y)) + 1e-3 * (fit - nothing)
+        hessian = (x * curve[:, None]).T @ x + 1e-3 * np.eye(x.shape[1])
+        fit = fit - np.clip(np.linalg.solve(hessian, gradient), -0.5, 0.5)
+    return [float(np.clip(fit[0], 0.2, 3.0)), *(float(np.clip(each, -4.0, 4.0)) for each in fit[1:])]
 
 
-def fitted(homes: list[tuple[Floats, Flags]]) -> tuple[float, float]:
-    """Slope and offset for the probabilities [samples] and truths of several homes; each counts the same."""
-    logits = np.concatenate([logits_of(probability) for probability, _ in homes])
-    truth = np.concatenate([truth_on for _, truth_on in homes])
-    weight = np.concatenate([np.full(len(truth_on), 1e5 / len(truth_on), np.float32) for _, truth_on in homes])
-    return platt(logits, truth, weight)
-
-
-def shrunk(fit: tuple[float, float], share: float) -> tuple[float, float]:
+def shrunk(fit: Fit, share: float) -> Fit:
     """A share of a fit; none of it leaves a probability as it is."""
-    slope, offset = fit
-    return slope**share, offset * share
+    return Fit(fit.slope**share, fit.offset * share, fit.quiet_offset * share)
 
 
-def apply(probability: Floats, slopes: tuple[float, ...], offsets: tuple[float, ...]) -> Floats:
-    """Calibrated probabilities, [samples, lags]."""
-    logits = logits_of(probability) * np.asarray(slopes, np.float32) + np.asarray(offsets, np.float32)
+def apply(probability: Floats, quiet: Floats, fit: Fit) -> Floats:
+    """Calibrated probabilities, [samples] or [samples, heads]."""
+    logits = logits_of(probability) * np.float32(fit.slope) + np.float32(fit.offset) + quiet * np.float32(fit.quiet_offset)
     return 1 / (1 + np.exp(-logits))

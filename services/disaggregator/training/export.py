@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf2onnx
 
 from services.disaggregator.training.activations import rule_of
-from services.disaggregator.training.features import look_back, over_sequences
+from services.disaggregator.training.features import look_back, over_sequences, quiet
 from services.disaggregator.training.graph import Trained, one_step, state_shapes, state_sizes
 from services.disaggregator.training.network import predict
 from services.disaggregator.training.packs import Floats
@@ -100,9 +100,12 @@ def whole(networks: list[Trained], power_w: Floats) -> tuple[Floats, Floats]:
     probability, watts = list[Floats](), list[Floats]()
     for network in networks:
         plan = network.plan
-        inputs = over_sequences(power_w[None], plan.period_s), look_back(power_w[None], plan.shape.ages)
+        features = over_sequences(power_w[None], plan.period_s)
+        inputs, fit = (features, look_back(power_w[None], plan.shape.ages)), network.fit
         said = [predict(model, plan.shape, *inputs) for model in network.models]
-        logits = np.mean([logits[0] for logits, _ in said], 0) * network.slopes + network.offsets
+        logits = (
+            np.mean([logits[0] for logits, _ in said], 0) * fit.slope + fit.offset + quiet(features)[0, :, None, None] * fit.quiet_offset
+        )
         probability.append(1 / (1 + np.exp(-logits)))
         watts.append(np.log1p(np.exp(np.mean([_before_softplus(drawn[0]) for _, drawn in said], 0))))
     return np.concatenate(probability, 1), np.concatenate(watts, 1)

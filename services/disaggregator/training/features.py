@@ -13,6 +13,10 @@ from services.disaggregator.training.packs import Floats
 FEATURES = 22
 MEMORY = (1, 1, 1, 1, 4)  # seen; half minutes of heating now, of the last long block, since that block; running means
 HEATER_W = 1400.0
+SINCE = 5
+"""The feature that is the logarithm of the time since the last long block."""
+QUIET_H = (1.0, 4.0)
+"""Hours without a long block until a home is quiet: not at all, and wholly."""
 LONG_BLOCK = 10.0
 """Half minutes from which heating is no kettle's but a cycle's (or an oven's)."""
 BASELINE_RISE_W_PER_H = 100.0
@@ -86,6 +90,18 @@ def over_sequences(power_w: Floats, period_s: float) -> Floats:
         out[:, index], memory, baseline = advance(power, memory, past, period_s)
         past = np.concatenate([baseline + rise_w(period_s), power], 1)
     return out
+
+
+def quiet_logs() -> tuple[float, float]:
+    """QUIET_H as the feature SINCE has them, before its scale: logarithms of half minutes."""
+    begins, whole = (math.log(hours * 120 + 1) for hours in QUIET_H)
+    return begins, whole
+
+
+def quiet(features: Floats) -> Floats:
+    """How long nothing has heated, by its logarithm, from 0 to 1: of features [..., FEATURES]."""
+    begins, whole = quiet_logs()
+    return np.clip((features[..., SINCE] / np.float32(LOG_SCALES[SINCE]) - begins) / (whole - begins), 0, 1).astype(np.float32)
 
 
 def window_ages(lags: tuple[int, ...], whole: bool = False) -> list[int]:

@@ -13,20 +13,23 @@ import numpy as np
 import tensorflow as tf
 
 from services.disaggregator.training.activations import rule_of
-from services.disaggregator.training.features import MOST_W
+from services.disaggregator.training.calibrate import Fit
+from services.disaggregator.training.features import MOST_W, SINCE, quiet_logs
 from services.disaggregator.training.packs import Floats
 from services.disaggregator.training.stages import Stages, stages
 from services.disaggregator.training.train import Plan
 
+LEAST = 1e-7
+"""Of a sigmoid, before its logarithm is taken: it may round to 0."""
+
 
 @dataclass
 class Trained:
-    """Networks of one plan whose answers are averaged, and slope and offset that calibrate their logits, [appliances, lags]."""
+    """Networks of one plan whose answers are averaged, and what calibrates their logits, [appliances, lags] each."""
 
     plan: Plan
     models: list[keras.Model]
-    slopes: Floats
-    offsets: Floats
+    fit: Fit
 
 
 class Layer(NamedTuple):
@@ -42,17 +45,16 @@ class Layer(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """From the last hidden states and what is seen to calibrated logits and watts [homes, appliances * lags].
+    """From the last hidden states and what is seen to the answers [homes, 2 * appliances * lags]: calibrated logits, then watts.
 
-    The networks' heads are one: their weights stand in blocks, members' means, calibration and scales folded in.
+    The networks' heads are one: their weights stand in blocks, members' means and calibration folded in. The watts' weights are
+    negative: see `one_step`.
     """
 
     dense: Floats
     dense_bias: Floats
-    logits: Floats
-    logits_bias: Floats
-    watts: Floats
-    watts_bias: Floats
+    answers: Floats
+    answers_bias: Floats
     scales_w: Floats
 
 
@@ -85,7 +87,7 @@ def one_step(networks: list[Trained]) -> Callable[..., dict[str, Any]]:
 
     def step(power_w: Any, memory: Any, *states: Any) -> dict[str, Any]:
         window, memory_next = look(seen, power_w, memory)
-        x, carried = window[:, : len(seen.features) + 1], {"memory_next": memory_next}
+        x, carried = window[:, seen.features[0] : seen.features[-1] + 2], {"memory_next": memory_next}
         for number, layer in enumerate(layers):
             hidden, cell = states[2 * number : 2 * number + 2]
             before = tf.matmul(hidden, layer.recurrent)
@@ -94,11 +96,9 @@ def one_step(networks: list[Trained]) -> Callable[..., dict[str, Any]]:
             carried |= {f"hidden{number}_next": x, f"cell{number}_next": cell}
         last = tf.reshape(tf.transpose(x, (1, 0, 2)), (-1, size))
         dense = tf.nn.relu(tf.matmul(tf.concat([last, window], 1), heads.dense) + heads.dense_bias)
-        return {
-            "probability": tf.sigmoid(tf.matmul(dense, heads.logits) + heads.logits_bias),
-            "on_power_w": tf.nn.softplus(tf.matmul(dense, heads.watts) + heads.watts_bias) * heads.scales_w,
-            **carried,
-        }
+        # onnxruntime's softplus takes four times as long as its sigmoid and logarithm: softplus x = -log sigmoid -x.
+        probability, off = tf.split(tf.sigmoid(tf.matmul(dense, heads.answers) + heads.answers_bias), 2, 1)
+        return {"probability": probability, "on_power_w": tf.math.log(tf.maximum(off, LEAST)) * -heads.scales_w, **carried}
 
     return step
 
@@ -109,8 +109,8 @@ def look(seen: Stages, power_w: Any, memory: Any) -> tuple[Any, Any]:
     columns = power * _product(memory, *seen.times_power) + _product(memory, *seen.plus)
     kept = tf.nn.relu(_product(tf.cast(columns > seen.thresholds, tf.float32), *seen.conditions))
     columns = tf.minimum(tf.maximum(columns, seen.lowest), seen.highest) * kept
-    shown = tf.math.log(_product(columns, *seen.under_log)) + tf.minimum(_product(columns, *seen.plain), seen.most_plain)
-    return shown, _product(columns, *seen.memory_next)
+    logs, plain = tf.math.log(_product(columns, *seen.under_log)), tf.minimum(_product(columns, *seen.plain), seen.most_plain)
+    return tf.concat([logs, plain], 1), _product(columns, *seen.memory_next)
 
 
 def _product(values: Any, weights: Floats, constant: Floats) -> Any:
@@ -164,11 +164,28 @@ def _filled(weights: Floats, rows: int, units: int) -> Floats:
 
 def _heads(networks: list[Trained], seen: Stages) -> Heads:
     dense, dense_bias = _dense(networks, seen)
-    slopes, offsets = (np.concatenate([getattr(n, name).reshape(-1) for n in networks]) for name in ("slopes", "offsets"))
+    slopes, offsets, quiet_offsets = (
+        np.concatenate([np.ravel(each) for each in parts]) for parts in zip(*(network.fit for network in networks), strict=True)
+    )
     logits, bias = _averaged(networks, "logits")
     watts, watts_bias = _averaged(networks, "watts")
+    answers = np.concatenate([logits * slopes, -watts], 1)
+    if quiet_offsets.any():
+        units, units_bias = _quiet(seen, len(dense))
+        dense, dense_bias = np.concatenate([dense, units], 1), np.concatenate([dense_bias, units_bias])
+        by_quiet = np.concatenate([quiet_offsets, np.zeros_like(quiet_offsets)])
+        answers = np.concatenate([answers, [by_quiet, -by_quiet]])
     scales_w = np.concatenate([_scales(network.plan) for network in networks])
-    return Heads(dense, dense_bias, logits * slopes, bias * slopes + offsets, watts, watts_bias, scales_w)
+    answers_bias = np.concatenate([bias * slopes + offsets, -watts_bias])
+    return Heads(dense, dense_bias, answers.astype(np.float32), answers_bias, scales_w)
+
+
+def _quiet(seen: Stages, rows: int) -> tuple[Floats, Floats]:
+    """Two rectified units whose difference is `features.quiet`: weights [rows, 2] and biases."""
+    begins, whole = quiet_logs()
+    units = np.zeros((rows, 2), np.float32)
+    units[rows - len(seen.scales) + seen.features[SINCE]] = 1 / (whole - begins)
+    return units, np.array([-begins, -whole], np.float32) / np.float32(whole - begins)
 
 
 def _dense(networks: list[Trained], seen: Stages) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.disaggregator.training.activations import Flags, rule_of, running, runs
-from services.disaggregator.training.features import look_back, over_sequences
+from services.disaggregator.training.features import look_back, over_sequences, quiet
 from services.disaggregator.training.network import predict
 from services.disaggregator.training.packs import DAY_S, Floats, Recording
 from services.disaggregator.training.train import Plan
@@ -23,10 +23,14 @@ SHORT_LOADS = ("kettle", "microwave")
 
 @dataclass
 class Said:
-    """Per sample of a home, [samples, appliances, lags], about that sample: probability, watts given on; NaN if unknown."""
+    """Per sample of a home, [samples, appliances, lags], about that sample: probability, watts given on; NaN if unknown.
+
+    `quiet` [samples, lags]: of the home when that was said.
+    """
 
     probability: Floats
     watts: Floats
+    quiet: Floats
 
 
 def say(model: keras.Model, plan: Plan, recording: Recording) -> Said:
@@ -36,11 +40,13 @@ def say(model: keras.Model, plan: Plan, recording: Recording) -> Said:
     pieces = _pieces(recording.mains_w, WARM_UP_S // period_s, KEPT_S // period_s)
     longest = max(end - start for start, _, end in pieces)
     size = (len(recording.mains_w), shape.appliances, len(shape.lags))
-    said = Said(*(np.full(size, np.nan, np.float32) for _ in range(2)))
+    said = Said(*(np.full(size, np.nan, np.float32) for _ in range(2)), np.zeros((size[0], size[2]), np.float32))
     for first in range(0, len(pieces), 256):
         part = pieces[first : first + 256]
         power_w = np.stack([np.pad(recording.mains_w[s:e], (0, longest - (e - s)), "edge") for s, _, e in part])
-        logits, watts = predict(model, shape, over_sequences(power_w, period_s), look_back(power_w, shape.ages))
+        features = over_sequences(power_w, period_s)
+        logits, watts = predict(model, shape, features, look_back(power_w, shape.ages))
+        quiets = quiet(features)
         for row, (start, kept, end) in enumerate(part):
             for column, lag in enumerate(shape.lags):
                 source = slice(min(max(kept - start, lag), end - start), end - start)
@@ -49,6 +55,7 @@ def say(model: keras.Model, plan: Plan, recording: Recording) -> Said:
                 target = slice(start + source.start - lag, end - lag)
                 said.probability[target, :, column] = 1 / (1 + np.exp(-logits[row, source, :, column]))
                 said.watts[target, :, column] = watts[row, source, :, column] * scales_w
+                said.quiet[target, column] = quiets[row, source]
     return said
 
 
@@ -127,7 +134,7 @@ def calibration_error(probability: Floats, truth_on: Flags, bins: int = 15) -> f
 
 @dataclass
 class Judged:
-    """What was said of a home, [samples, lags], and what is true, [samples]: the samples at which both are known.
+    """What was said of a home and how quiet it was then, [samples, lags], and what is true, [samples]: the samples at which all are known.
 
     `mains_w` and `place` are the mains, and where in the whole recording these samples lie.
     """
@@ -140,6 +147,7 @@ class Judged:
     appliance: str
     mains_w: Floats
     place: npt.NDArray[np.int64]
+    quiet: Floats
 
     @property
     def days(self) -> float:
@@ -156,7 +164,7 @@ def judged(said: Said, recording: Recording, plan: Plan) -> dict[str, Judged]:
             truth_on = running(power_w, rule_of(name, period_s), period_s)
             known: npt.NDArray[np.bool_] = np.isfinite(power_w) & np.isfinite(said.probability[:, index]).all(1)
             parts = (said.probability[known, index], said.watts[known, index], truth_on[known], power_w[known])
-            homes[name] = Judged(*parts, period_s, name, recording.mains_w[known], np.flatnonzero(known))
+            homes[name] = Judged(*parts, period_s, name, recording.mains_w[known], np.flatnonzero(known), said.quiet[known])
     return homes
 
 

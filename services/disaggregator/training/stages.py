@@ -6,7 +6,7 @@ computed in columns that are all treated alike:
     columns = min(max(power * (memory . times_power + first) + (memory . plus + always), lowest), highest) * kept
     kept    = relu(which of the columns exceed their thresholds . conditions + unconditional)
 
-and what the network sees, and the memory of the next sample, are sums of columns, some under a logarithm. The scales
+and what the network sees, and the memory of the next sample, are sums of columns; some are seen under a logarithm. The scales
 of the features are not here: they belong into the weights of whoever reads them.
 """
 
@@ -63,10 +63,12 @@ class Stages:
         times_power, plus: of the memory, to all columns.
         lowest, highest: bounds of the columns.
         thresholds, conditions: which columns are looked at, and what keeps a column.
-        under_log, plain, most_plain: of the columns, to what is seen: the logarithm of one plus the lesser of the other and its bound.
+        under_log: of the columns, to what is seen as a logarithm: the window's, then the features'.
+        plain, most_plain: of the columns, to what is seen as it is, and its bounds: the features, the constant 1, the window.
         memory_next: of the columns.
         scales: what each number seen has to be multiplied with, [seen].
-        features: the places of the features in what is seen, in the order of `features.py`; the window's places likewise.
+        features: the places of the features in what is seen, in the order of `features.py`, the constant behind them; the window's
+            places likewise.
     """
 
     times_power: Affine
@@ -96,16 +98,13 @@ def stages(period_s: float, ages: Sequence[int]) -> Stages:
     columns = _columns(period_s, ring)
     names = [column.name for column in columns]
     means, window = _means(period_s), [{_sample(age): 1.0} for age in ages]
-    logs = [*_shown(""), *means]
-    plain = [*_shown("_bounded"), *means, {"step_large": 1.0}, {"step_small": 1.0}]
-    # Seen: features' logarithms, features, the constant 1, then the window as it is and its logarithms.
-    under_log = [*logs, *[{}] * len(plain), {}, *[{}] * len(window), *window]
-    as_it_is = [*[{}] * len(logs), *plain, {"one": 1.0}, *window, *[{}] * len(window)]
+    logs = [*window, *_shown(""), *means]
+    plain = [*_shown("_bounded"), *means, {"step_large": 1.0}, {"step_small": 1.0}, {"one": 1.0}, *window]
     linear, log = by_name.WINDOW_SCALES
-    scales = [*by_name.LOG_SCALES, *LINEAR_SCALES, *STEP_SCALES, 1.0, *[linear] * len(window), *[log] * len(window)]
-    most_plain = np.full(len(scales), _ANY, np.float32)
-    most_plain[[as_it_is.index(mean) for mean in means]] = [MOST_LINEAR / scale for scale in LINEAR_SCALES[-len(means) :]]
-    after = len(logs) + len(plain) + 1
+    scales = [*[log] * len(window), *by_name.LOG_SCALES, *LINEAR_SCALES, *STEP_SCALES, 1.0, *[linear] * len(window)]
+    most_plain = np.full(len(plain), _ANY, np.float32)
+    most_plain[[plain.index(mean) for mean in means]] = [MOST_LINEAR / scale for scale in LINEAR_SCALES[-len(means) :]]
+    first, last = len(window), len(scales) - len(window)
     return Stages(
         times_power=_affine(remembered, [{"seen": -column.if_first, "one": column.power + column.if_first} for column in columns]),
         plus=_affine(remembered, [{**column.memory, "one": column.constant} for column in columns]),
@@ -113,13 +112,13 @@ def stages(period_s: float, ages: Sequence[int]) -> Stages:
         highest=np.array([column.highest for column in columns], np.float32),
         thresholds=_thresholds(names),
         conditions=_affine(names, [_KEPT[column.while_] for column in columns]),
-        under_log=_affine(names, [{**each, "one": 1.0} for each in under_log]),
-        plain=_affine(names, as_it_is),
+        under_log=_affine(names, [{**each, "one": 1.0} for each in logs]),
+        plain=_affine(names, plain),
         most_plain=most_plain,
         memory_next=_affine(names, _memory_next(period_s, ring)),
         scales=np.array(scales, np.float32),
-        features=list(range(after - 1)),
-        window=list(range(after, after + 2 * len(window))),
+        features=list(range(first, last - 1)),
+        window=[*range(last, len(scales)), *range(first)],
     )
 
 

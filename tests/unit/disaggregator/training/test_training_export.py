@@ -12,7 +12,7 @@ pytest.importorskip("tf2onnx")
 import onnx
 import tensorflow as tf
 
-from services.disaggregator.training import export, features, graph, network, stages
+from services.disaggregator.training import calibrate, export, features, graph, network, stages
 from services.disaggregator.training.recipes import RECIPES
 from services.disaggregator.training.train import Plan
 
@@ -23,7 +23,7 @@ def untrained(plan: Plan) -> export.Trained:
     """Two members with random weights, and a calibration of their own."""
     shape = (len(plan.appliances), len(plan.shape.lags))
     members = [network.build(plan.shape) for _ in range(2)]
-    return export.Trained(plan, members, np.full(shape, 0.9, np.float32), np.full(shape, -0.1, np.float32))
+    return export.Trained(plan, members, calibrate.Fit(*(np.full(shape, value, np.float32) for value in (0.9, -0.1, -0.7))))
 
 
 @pytest.mark.timeout(300)
@@ -60,7 +60,7 @@ def test_members_are_averaged() -> None:
     """One step of two members says the mean of their logits, calibrated."""
     plan = RECIPES["fridge_60s"].parts[0].plan
     together = untrained(plan)
-    apart = [export.Trained(plan, [member], together.slopes, together.offsets) for member in together.models]
+    apart = [export.Trained(plan, [member], together.fit) for member in together.models]
     logits = []
     for trained in (together, *apart):
         state = [np.zeros([size or 1 for size in shape], np.float32) for shape in graph.state_shapes([trained]).values()]

@@ -38,11 +38,9 @@ def said(offset: float) -> list[tuple[str, Judged]]:
     heard.append(("REFIT 2", np.clip(random.random(4000) + offset, 0, 1)))
     watts = np.full((4000, 3), 1000, np.float32)
     power_w = np.where(truth_on, np.float32(1000), np.float32(0))
+    place, quiet = np.arange(4000), np.zeros((4000, 3), np.float32)
     return [
-        (
-            home,
-            Judged(np.repeat(each.astype(np.float32)[:, None], 3, 1), watts, truth_on, power_w, 30, "dishwasher", power_w, np.arange(4000)),
-        )
+        (home, Judged(np.repeat(each.astype(np.float32)[:, None], 3, 1), watts, truth_on, power_w, 30, "dishwasher", power_w, place, quiet))
         for home, each in heard
     ]
 
@@ -54,7 +52,7 @@ def test_the_home_left_out_has_no_say() -> None:
         workshop = Untrained()
         networks, entries = folds.fold(workshop, UK_30S, "REFIT 2", {name: said(offset) for name in UK_30S.announcing})
         assert "REFIT 2" not in {PACKS[file].home for file in workshop.files}
-        made.append((entries, [(each.slopes.tolist(), each.offsets.tolist()) for each in networks]))
+        made.append((entries, [[part.tolist() for part in each.fit] for each in networks]))
     assert made[0] == made[1]
     assert [entry["name"] for entry in made[0][0]] == list(UK_30S.announcing)
 

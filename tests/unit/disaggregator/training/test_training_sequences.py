@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from services.disaggregator.training import activations, augment, calibrate, courses, features, kettles, packs
+from services.disaggregator.training import activations, augment, calibrate, courses, features, kettles, packs, population
 from services.disaggregator.training.packs import Floats, Recording
 
 HOUR = 120
@@ -152,10 +152,42 @@ def test_a_fit_makes_a_boastful_probability_true() -> None:
     random = np.random.default_rng(6)
     probability = random.choice(np.array([0.05, 0.8], np.float32), 20_000)
     truth_on = random.random(20_000) < np.where(probability > 0.5, 0.5, 0.01)
-    fit = calibrate.fitted([(probability, truth_on)])
-    said = [
-        calibrate.apply(np.array([[0.8]], np.float32), *[(part,) for part in calibrate.shrunk(fit, share)]).item() for share in (1, 0.5, 0)
-    ]
+    fit = calibrate.fitted([calibrate.Evidence(probability, truth_on, np.zeros(20_000, np.float32), np.ones(20_000, np.float32))])
+    at, quiet = np.array([0.8], np.float32), np.zeros(1, np.float32)
+    said = [calibrate.apply(at, quiet, calibrate.shrunk(fit, share)).item() for share in (1, 0.5, 0)]
     assert said[0] == pytest.approx(0.5, abs=0.03)
     assert 0.5 < said[1] < 0.8
     assert said[2] == pytest.approx(0.8, abs=1e-4)
+
+
+def test_what_is_said_while_nothing_heats_is_made_true_by_itself() -> None:
+    """Where .3 is so in half of a busy hour and never in a quiet one, both are said as they are."""
+    random = np.random.default_rng(7)
+    probability, quiet = np.full(20_000, 0.3, np.float32), np.repeat(np.array([0, 1], np.float32), 10_000)
+    truth_on = random.random(20_000) < np.where(quiet > 0, 0.01, 0.5)
+    fit = calibrate.fitted([calibrate.Evidence(probability, truth_on, quiet, np.ones(20_000, np.float32))], by_quiet=True)
+    said = calibrate.apply(np.full(2, 0.3, np.float32), np.array([0, 1], np.float32), fit)
+    assert said == pytest.approx([0.5, 0.01], abs=0.02)
+
+
+def test_how_long_nothing_has_heated() -> None:
+    """A home is not quiet in the hour after a long heater block, and wholly so after four; a kettle changes nothing."""
+    mains_w = np.full(8 * HOUR, 200, np.float32)
+    mains_w[HOUR : HOUR + 20] = 2400
+    mains_w[6 * HOUR : 6 * HOUR + 5] = 2900
+    quiet = features.quiet(features.over_sequences(mains_w[None], 30))[0]
+    ended = HOUR + 20
+    assert not quiet[ended : ended + HOUR - 2].any()
+    assert 0.4 < quiet[ended + 2 * HOUR] < 0.6
+    assert quiet[ended + 4 * HOUR + 2 :].min() == 1
+
+
+def test_a_home_that_runs_it_rarely_is_weighed_as_a_usual_one() -> None:
+    """Half of what is said wrong where it runs a hundredth of the time is worth less than where it runs as often as usual."""
+    truth_on = np.arange(10_000) < 100
+    said_on = np.arange(10_000) < 200
+    assert population.usual_f1("kettle", said_on, truth_on) == pytest.approx(200 / 300)
+    share = population.USUAL_SHARES["dishwasher"]
+    expected = 2 * share / (2 * share + (1 - share) * 100 / 9_900)
+    assert population.usual_f1("dishwasher", said_on, truth_on) == pytest.approx(expected, rel=1e-4)
+    assert population.weights("dishwasher", truth_on).mean() == pytest.approx(1, rel=1e-4)
