@@ -18,7 +18,7 @@ from services.disaggregator.domain.network import Floats, Model, Network
 onnxruntime: Any = untyped_onnxruntime
 
 SHIPPED = Path(__file__).parent / "model"
-MOST_AT_ONCE = 256
+MOST_AT_ONCE = 512
 """Homes in one call: what more of them leave between two operations outgrows the processor's cache."""
 POWER, SAID, NEXT = "power_w", ("probability", "on_power_w"), "_next"
 
