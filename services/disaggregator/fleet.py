@@ -89,6 +89,7 @@ class FleetDisaggregator:
             with ends_on(Unreachable) as broken:
                 async with self._open_states() as states:
                     self._unreachable.recovered()
+                    self._context.health.blind = None  # also where no home has spoken yet
                     await self._work(states)
             still_cancelled()
             self._unreachable.failed(error=str(broken[0]))

@@ -4,22 +4,38 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable, Generator
+from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from tests.support.nats import RealNats
 from tests.support.paho_client import PahoClient
 
 PATIENCE_S = 40.0
 
 
+class Cluster(Protocol):
+    """Where a cluster's nodes listen, and who may come in."""
+
+    host: str
+    ports: list[int]
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The authority that its certificates come from; None without TLS."""
+        ...
+
+    def password(self, user: str) -> str:
+        """Of a user, such as `recorder` or `home-cottage`."""
+        ...
+
+
 @contextlib.contextmanager
-def connected(cluster: RealNats, user: str, *, node: int = 0, session: str = "") -> Generator[PahoClient]:
+def connected(cluster: Cluster, user: str, *, node: int = 0, session: str = "") -> Generator[PahoClient]:
     """A user at one node; with a `session`, the cluster keeps what comes while it is away."""
     client = PahoClient(MQTTProtocolVersion.MQTTv311, user, cluster.password(user), session)
     if cluster.ca_file is not None:
@@ -47,7 +63,7 @@ class Speaker:
     It speaks once it was let in, as a bridge does: NATS 2.9.10 was seen to acknowledge what came before that, and to lose it.
     """
 
-    def __init__(self, cluster: RealNats, home: str, node: int) -> None:
+    def __init__(self, cluster: Cluster, home: str, node: int) -> None:
         self.acknowledged = 0
         self._home = home
         self._client = Client(CallbackAPIVersion.VERSION2, f"speaker-{home}", protocol=MQTTProtocolVersion.MQTTv311, clean_session=True)

@@ -23,11 +23,18 @@ class Containers:
         broker_port: where the broker is.
     """
 
-    def __init__(self, project: str, profiles: str, environment: Mapping[str, str] | None = None, files: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        project: str,
+        profiles: str,
+        environment: Mapping[str, str] | None = None,
+        files: Sequence[str] = (),
+        base: str = "docker-compose.yml",
+    ) -> None:
         self.page_port, self.broker_port = free_port(), free_port()
         self._project = project
-        self._profiles = profiles.split(",")
-        self._files = ("docker-compose.yml", *files)
+        self._profiles = profiles.split(",") if profiles else []
+        self._files = (base, *files)
         self._environment = {
             **os.environ,
             "COMPOSE_PROFILES": profiles,
@@ -88,7 +95,7 @@ class Containers:
         process = str(self.program(service))
         docker(
             "run", "--rm", "--pid", "host", "--network", "none", "--user", "0", "--cap-drop", "ALL", "--cap-add", "KILL",
-            "--entrypoint", "sh", "hems-broker", "-c", f"kill -{name} {process}",
+            "--entrypoint", "sh", self.inspect(service)["Config"]["Image"], "-c", f"kill -{name} {process}",
         )  # fmt: skip
 
     def logs(self) -> str:

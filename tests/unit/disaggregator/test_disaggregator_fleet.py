@@ -48,11 +48,15 @@ class KeptStates:
         self.waiting: set[int] = set()
         self.wants: set[int] = set()
         self.failures = 0
+        self.closed = 0
         self.opened = 0
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator["KeptStates"]:
         self.opened += 1
+        if self.closed:
+            self.closed -= 1
+            raise Unreachable("out of reach")
         self.mine.clear()
         yield self
 
@@ -207,6 +211,15 @@ async def test_a_broker_that_dies_costs_nothing(rig: Rig) -> None:
             rig.broker.start()
         await rig.turns(3)
         await until(rig.is_complete)
+
+
+async def test_a_replica_that_was_started_before_its_database_is_well_before_a_home_speaks(rig: Rig) -> None:
+    """What stood in its way at the start is said, and no longer once it is gone."""
+    rig.states.closed = 1
+    async with rig.stage():
+        await until(lambda: rig.contexts and rig.health.blind == "the homes' states can't be reached: out of reach")
+        await until(lambda: rig.states.opened == 2)
+        await until(lambda: rig.health.blind is None)
 
 
 async def test_states_out_of_reach_stop_the_reading_and_cost_nothing(rig: Rig) -> None:
