@@ -13,13 +13,13 @@ from services.disaggregator.training.packs import Floats
 FEATURES = 22
 MEMORY = (1, 1, 1, 1, 4)  # seen; half minutes of heating now, of the last long block, since that block; running means
 HEATER_W = 1400.0
+LONG_BLOCK = 10.0
+"""Half minutes from which heating is no kettle's but a cycle's (or an oven's)."""
+BASELINE_RISE_W_PER_H = 100.0
 SINCE = 5
 """The feature that is the logarithm of the time since the last long block."""
 QUIET_H = (1.0, 4.0)
 """Hours without a long block until a home is quiet: not at all, and wholly."""
-LONG_BLOCK = 10.0
-"""Half minutes from which heating is no kettle's but a cycle's (or an oven's)."""
-BASELINE_RISE_W_PER_H = 100.0
 MOST_W = 12_000.0
 MEAN_TIMES_S = (300.0, 2400.0, 300.0, 1800.0)
 MEAN_UNITS = (1.0, 1.0, 1.0, 1000.0)
