@@ -6,7 +6,7 @@ from hems.contracts.alerts import Alert, NotifyMessage, NotifyMute, NotifyTest
 from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState, ApplianceTaught
 from hems.contracts.demand import DemandEvent, DemandOverride, DemandState
 from hems.contracts.energy import Energy, HistoryQuery, HistoryResult, Series
-from hems.contracts.health import BrokerUptime, Missed, ServiceHealth, ServiceStatus, TasmotaPower
+from hems.contracts.health import BrokerUptime, Missed, ServiceHealth, ServiceStatus, TasmotaPower, TasmotaPresence
 from hems.contracts.mains import Mains, Voltage
 from hems.contracts.relays import RelayCommand, RelayResult, RelayState
 from hems.contracts.topic import Topic, by
@@ -150,10 +150,15 @@ TASMOTA_STATE = Topic(
     "stat/{device}/POWER", TasmotaPower, "Tasmota's own answer.", foreign=True,
     said_by=(by(DEVICE),), read_by=("actuator",),
 )  # fmt: skip
+TASMOTA_LWT = Topic(
+    "tele/{device}/LWT", TasmotaPresence, "Whether a Tasmota switch is there: its own word, and its last will.", foreign=True, retain=True,
+    said_by=(by(DEVICE),), read_by=("actuator",),
+)  # fmt: skip
 
 CATALOG: tuple[Topic[Any], ...] = (
     MAINS, VOLTAGE, APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, APPLIANCE_TAUGHT,
     RELAY_SET, RELAY_SET_BY, RELAY, RELAY_RESULT, ENERGY, ENERGY_OF,
     PRICE, CARBON, HISTORY_QUERY, HISTORY_RESULT, DEMAND_EVENT, DEMAND_OVERRIDE, DEMAND, ALERT, NOTIFY_TEST, NOTIFY_MUTE,
     NOTIFY_MESSAGE, SERVICE_STATUS, SERVICE_HEALTH, SERVICE_MISSED, BROKER_UPTIME, TASMOTA_COMMAND, TASMOTA_STATE,
+    TASMOTA_LWT,
 )  # fmt: skip
