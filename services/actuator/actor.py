@@ -17,7 +17,7 @@ from hems.contracts.catalog import (
     RELAY_SET,
     RELAY_SET_BY,
     SERVICE_HEALTH,
-    TASMOTA_COMMAND,
+    TASMOTA_COMMANDS,
 )
 from hems.contracts.health import ServiceHealth
 from hems.contracts.relays import NOTHING, RelayCommand, Source
@@ -50,7 +50,7 @@ class Sleep(Protocol):
 class Actuator:
     """Switches the relays, and refuses what would not be safe."""
 
-    outputs = (RELAY, RELAY_RESULT, ALERT, TASMOTA_COMMAND)
+    outputs = (RELAY, RELAY_RESULT, ALERT, *TASMOTA_COMMANDS)
 
     def __init__(
         self,

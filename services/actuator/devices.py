@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from hems.actor.bus import Input, Received
 from hems.actor.context import Context
 from hems.actor.logs import FaultLog, Log
-from hems.contracts.catalog import TASMOTA_COMMAND, TASMOTA_LWT, TASMOTA_STATE
+from hems.contracts.catalog import TASMOTA_COMMANDS, TASMOTA_LWT, TASMOTA_STATES
 from hems.contracts.health import TasmotaPower, TasmotaPresence
 from hems.contracts.relays import Level
 from services.actuator.switchboard import Switchboard
@@ -17,9 +18,13 @@ from services.actuator.switchboard import Switchboard
 
 @runtime_checkable
 class MessageBoard(Protocol):
-    """A board whose switches are reached through the bus."""
+    """A board whose switches are reached through the bus. A channel is a relay's number in its device; 0 where it is alone."""
 
-    def hear(self, device: str, level: Level) -> str | None:
+    def channels(self) -> set[int]:
+        """The channels that are in use."""
+        ...
+
+    def hear(self, device: str, channel: int, level: Level) -> str | None:
         """A device says its state; returns the relay that was switched by hand."""
         ...
 
@@ -35,8 +40,8 @@ class MessageBoard(Protocol):
         """The devices that are offline."""
         ...
 
-    def due(self, now_s: float) -> list[tuple[str, Level]]:
-        """What is to be said to which device now."""
+    def due(self, now_s: float) -> list[tuple[str, int, Level]]:
+        """What is to be said now: to which device, to which of its channels."""
         ...
 
 
@@ -55,20 +60,21 @@ class Devices:
     @property
     def inputs(self) -> tuple[Input[Any], ...]:
         """What switches say."""
-        return (Input(TASMOTA_STATE, self._on_state), Input(TASMOTA_LWT, self._on_presence))
+        states = (Input(TASMOTA_STATES[channel], partial(self._on_state, channel)) for channel in sorted(self._board.channels()))
+        return (*states, Input(TASMOTA_LWT, self._on_presence))
 
     async def tell(self, now_s: float) -> None:
         """Say what is due on the monotonic clock, in s."""
-        for device, level in self._board.due(now_s):
-            await self._context.say(TASMOTA_COMMAND, TasmotaPower(on=level == "ON"), device=device)
+        for device, channel, level in self._board.due(now_s):
+            await self._context.say(TASMOTA_COMMANDS[channel], TasmotaPower(on=level == "ON"), device=device)
 
-    async def _on_state(self, received: Received[TasmotaPower]) -> None:
+    async def _on_state(self, channel: int, received: Received[TasmotaPower]) -> None:
         if received.retained:
             return
         device, level = received.parameters["device"], _level(received.payload)
         if device in self._board.offline():
             self._found(device)  # what speaks is there, whatever its last will said
-        name = self._board.hear(device, level)
+        name = self._board.hear(device, channel, level)
         if name is not None:
             self._switchboard.switched_by_hand(name, level)
         for shown in self._switchboard.relays:

@@ -10,7 +10,16 @@ import pytest
 import structlog
 
 from hems.actor.context import Context
-from hems.contracts.catalog import RELAY, RELAY_RESULT, RELAY_SET, TASMOTA_COMMAND, TASMOTA_LWT, TASMOTA_STATE
+from hems.contracts.catalog import (
+    RELAY,
+    RELAY_RESULT,
+    RELAY_SET,
+    TASMOTA_COMMAND,
+    TASMOTA_COMMANDS,
+    TASMOTA_LWT,
+    TASMOTA_STATE,
+    TASMOTA_STATES,
+)
 from hems.contracts.health import ServiceHealth, TasmotaPower, TasmotaPresence
 from hems.contracts.relays import RelayCommand, RelayState
 from hems.testing.clocks import ManualClock
@@ -214,3 +223,26 @@ async def test_other_words_than_tasmotas_change_nothing(tmp_path: Path) -> None:
             await stage.tell(TASMOTA_LWT, word, device="plug")
         assert _shown(stage) == ("ON", "read_back")
         assert plug.health.errors["malformed_messages"] == 3
+
+
+async def test_a_device_with_two_relays_is_two_switches_that_come_and_go_together(tmp_path: Path) -> None:
+    """Each has its own topics, and its own answer; the will is of both."""
+    clock, board = ManualClock(), TasmotaBoard({"lamp": "strip/1", "fan": "strip/2"}, {"lamp": "OFF", "fan": "OFF"})
+    options: dict[str, Any] = {"board": "tasmota", "relays": {"lamp": {"device": "strip/1"}, "fan": {"device": "strip/2"}}}
+    async with on_stage("actuator", lambda context: actuator(tmp_path, clock, context, board, **options), tmp_path, clock=clock) as stage:
+        for channel in (1, 2):
+            await stage.tell(TASMOTA_STATES[channel], OFF, device="strip")
+        await stage.tell(RELAY_SET, b"ON", relay="fan")
+        await stage.tell(TASMOTA_STATES[2], ON, device="strip")
+        assert [power for _, power in stage.said(TASMOTA_COMMANDS[2])][-1] == ON
+        assert ON not in [power for _, power in stage.said(TASMOTA_COMMANDS[1])]
+        assert _all_shown(stage) == {"lamp": ("OFF", "read_back"), "fan": ("ON", "read_back")}
+        await stage.tell(TASMOTA_LWT, OFFLINE, device="strip", retain=True)
+        assert _all_shown(stage) == {"lamp": ("OFF", "commanded"), "fan": ("ON", "commanded")}
+        await stage.tell(TASMOTA_LWT, ONLINE, device="strip", retain=True)
+        await stage.tell(TASMOTA_STATES[2], ON, device="strip")
+        assert _all_shown(stage) == {"lamp": ("OFF", "commanded"), "fan": ("ON", "read_back")}
+
+
+def _all_shown(stage: Stage) -> dict[str, tuple[str, str]]:
+    return {parameters["relay"]: (state.state, state.how) for parameters, state in stage.said(RELAY)}
