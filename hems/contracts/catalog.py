@@ -6,7 +6,7 @@ from hems.contracts.alerts import Alert, NotifyMessage, NotifyMute, NotifyTest
 from hems.contracts.appliances import ApplianceEvent, ApplianceLabel, ApplianceState, ApplianceTaught
 from hems.contracts.demand import DemandEvent, DemandOverride, DemandState
 from hems.contracts.energy import Energy, HistoryQuery, HistoryResult, Series
-from hems.contracts.health import BrokerUptime, Missed, ServiceHealth, ServiceStatus, TasmotaPower
+from hems.contracts.health import BrokerUptime, Missed, ServiceHealth, ServiceStatus, TasmotaPower, TasmotaPresence
 from hems.contracts.mains import Mains, Voltage
 from hems.contracts.relays import RelayCommand, RelayResult, RelayState
 from hems.contracts.topic import Topic, by
@@ -19,6 +19,9 @@ CLIENT = "client"
 
 DEVICE = "device"
 """A meter that publishes by itself, or a Tasmota plug."""
+
+TASMOTA_CHANNELS = range(1, 9)
+"""The relays of one Tasmota device that can be told apart."""
 
 FLEET = "fleet"
 """Whoever runs many homes, with a user at their cluster and none at a home's broker: `hems.contracts.fleet`."""
@@ -150,10 +153,31 @@ TASMOTA_STATE = Topic(
     "stat/{device}/POWER", TasmotaPower, "Tasmota's own answer.", foreign=True,
     said_by=(by(DEVICE),), read_by=("actuator",),
 )  # fmt: skip
+TASMOTA_COMMANDS = (TASMOTA_COMMAND, *(
+    Topic(
+        f"cmnd/{{device}}/POWER{channel}", TasmotaPower, f"Tasmota's own command to relay {channel} of several.", foreign=True,
+        said_by=(by("actuator"),), read_by=(DEVICE,),
+    ) for channel in TASMOTA_CHANNELS
+))  # fmt: skip
+"""By the number of the relay in its device; 0 is that of a device with one."""
+
+TASMOTA_STATES = (TASMOTA_STATE, *(
+    Topic(
+        f"stat/{{device}}/POWER{channel}", TasmotaPower, f"Tasmota's own answer for relay {channel} of several.", foreign=True,
+        said_by=(by(DEVICE),), read_by=("actuator",),
+    ) for channel in TASMOTA_CHANNELS
+))  # fmt: skip
+"""By the number of the relay in its device; 0 is that of a device with one."""
+
+TASMOTA_LWT = Topic(
+    "tele/{device}/LWT", TasmotaPresence, "Whether a Tasmota switch is there: its own word, and its last will.", foreign=True, retain=True,
+    said_by=(by(DEVICE),), read_by=("actuator",),
+)  # fmt: skip
 
 CATALOG: tuple[Topic[Any], ...] = (
     MAINS, VOLTAGE, APPLIANCE, APPLIANCE_EVENT, APPLIANCE_LABEL, APPLIANCE_TAUGHT,
     RELAY_SET, RELAY_SET_BY, RELAY, RELAY_RESULT, ENERGY, ENERGY_OF,
     PRICE, CARBON, HISTORY_QUERY, HISTORY_RESULT, DEMAND_EVENT, DEMAND_OVERRIDE, DEMAND, ALERT, NOTIFY_TEST, NOTIFY_MUTE,
-    NOTIFY_MESSAGE, SERVICE_STATUS, SERVICE_HEALTH, SERVICE_MISSED, BROKER_UPTIME, TASMOTA_COMMAND, TASMOTA_STATE,
+    NOTIFY_MESSAGE, SERVICE_STATUS, SERVICE_HEALTH, SERVICE_MISSED, BROKER_UPTIME, *TASMOTA_COMMANDS, *TASMOTA_STATES,
+    TASMOTA_LWT,
 )  # fmt: skip

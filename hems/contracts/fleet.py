@@ -37,8 +37,9 @@ from hems.contracts.catalog import (
     SERVICE_HEALTH,
     SERVICE_MISSED,
     SERVICE_STATUS,
-    TASMOTA_COMMAND,
-    TASMOTA_STATE,
+    TASMOTA_COMMANDS,
+    TASMOTA_LWT,
+    TASMOTA_STATES,
     VOLTAGE,
 )  # fmt: skip
 from hems.contracts.mains import Mains
@@ -68,7 +69,7 @@ TO_HOME: tuple[Topic[Any], ...] = (
 """What the cluster passes to a home; narrowed by `narrowed`. No topic is on both lists: it would go round."""
 
 AT_HOME: tuple[Topic[Any], ...] = (
-    VOLTAGE, RELAY_SET, NOTIFY_TEST, NOTIFY_MUTE, BROKER_UPTIME, TASMOTA_COMMAND, TASMOTA_STATE,
+    VOLTAGE, RELAY_SET, NOTIFY_TEST, NOTIFY_MUTE, BROKER_UPTIME, *TASMOTA_COMMANDS, *TASMOTA_STATES, TASMOTA_LWT,
 )  # fmt: skip
 """What never leaves the home's own broker."""
 

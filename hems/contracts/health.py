@@ -76,6 +76,30 @@ class BrokerUptime(Payload):
         return cls(seconds=int(number))
 
 
+class TasmotaPresence(Payload):
+    """Tasmota's own plain `Online` or `Offline`; its last will says `Offline`."""
+
+    plain: ClassVar[str] = "Online|Offline"
+    is_json: ClassVar[bool] = False
+
+    online: bool
+
+    def to_wire(self) -> bytes:
+        """The plain word."""
+        return b"Online" if self.online else b"Offline"
+
+    @classmethod
+    def from_wire(cls, raw: bytes) -> Self:
+        """The plain word.
+
+        Raises:
+            MalformedPayload: it is another word.
+        """
+        if raw not in (b"Online", b"Offline"):
+            raise MalformedPayload("payload: neither 'Online' nor 'Offline'")
+        return cls(online=raw == b"Online")
+
+
 class TasmotaPower(Payload):
     """Tasmota's own plain `ON` or `OFF`."""
 

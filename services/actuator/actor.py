@@ -5,7 +5,7 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, get_args, runtime_checkable
+from typing import Any, Protocol, Self, get_args
 
 from hems.actor.bus import Input, Received
 from hems.actor.clock import WallClock
@@ -17,11 +17,11 @@ from hems.contracts.catalog import (
     RELAY_SET,
     RELAY_SET_BY,
     SERVICE_HEALTH,
-    TASMOTA_COMMAND,
-    TASMOTA_STATE,
+    TASMOTA_COMMANDS,
 )
-from hems.contracts.health import ServiceHealth, TasmotaPower
-from hems.contracts.relays import NOTHING, Level, RelayCommand, Source
+from hems.contracts.health import ServiceHealth
+from hems.contracts.relays import NOTHING, RelayCommand, Source
+from services.actuator.devices import Devices, MessageBoard
 from services.actuator.domain.admission import Request
 from services.actuator.domain.inbox import Inbox
 from services.actuator.domain.rules import CONTROLLERS
@@ -47,23 +47,10 @@ class Sleep(Protocol):
         ...
 
 
-@runtime_checkable
-class MessageBoard(Protocol):
-    """A board whose switches are reached through the bus."""
-
-    def hear(self, device: str, level: Level) -> str | None:
-        """A device says its state; returns the relay that was switched by hand."""
-        ...
-
-    def due(self, now_s: float) -> list[tuple[str, Level]]:
-        """What is to be said to which device now."""
-        ...
-
-
 class Actuator:
     """Switches the relays, and refuses what would not be safe."""
 
-    outputs = (RELAY, RELAY_RESULT, ALERT, TASMOTA_COMMAND)
+    outputs = (RELAY, RELAY_RESULT, ALERT, *TASMOTA_COMMANDS)
 
     def __init__(
         self,
@@ -75,7 +62,6 @@ class Actuator:
         sleep: Sleep | None = None,
     ) -> None:
         self._context = context
-        self._messages = board if isinstance(board, MessageBoard) else None
         self._clocks = clocks
         self._sleep: Sleep = sleep or WallClock().sleep
         self._voice = Voice(context)
@@ -84,6 +70,7 @@ class Actuator:
         self._reception = Reception(self._switchboard, Inbox())
         self._waiting = asyncio.Event()
         self._timers = asyncio.Event()
+        self._devices = Devices(board, self._switchboard, context, self._timers.set) if isinstance(board, MessageBoard) else None
         self._looked_s = clocks.monotonic()
         self._held_up_s, self._caught_up_s = 0.0, -math.inf
 
@@ -104,7 +91,7 @@ class Actuator:
             Input(RELAY_SET_BY, self._on_command, malformed=self._on_malformed, as_published=True),
             Input(SERVICE_HEALTH, self._on_health),
         )
-        return (*heard, Input(TASMOTA_STATE, self._on_device)) if self._messages else heard
+        return (*heard, *self._devices.inputs) if self._devices else heard
 
     async def run(self) -> None:
         """Work off what waits, watch the timers, and speak."""
@@ -157,16 +144,6 @@ class Actuator:
         # Our own comes back from the broker too, every ten seconds: so long as it does, the broker lives.
         self._switchboard.heard(() if received.retained else CONTROLLERS.get(received.parameters["service"], ()))
 
-    async def _on_device(self, received: Received[TasmotaPower]) -> None:
-        if self._messages is None or received.retained:
-            return
-        level: Level = "ON" if received.payload.on else "OFF"
-        name = self._messages.hear(received.parameters["device"], level)
-        if name is not None:
-            self._switchboard.switched_by_hand(name, level)
-        for shown in self._switchboard.relays:
-            self._switchboard.show(shown)
-
     async def _work_off(self) -> None:
         while True:
             await self._waiting.wait()
@@ -210,9 +187,8 @@ class Actuator:
             await self._sleep(_TIME_KEPT_EVERY_S if known else _TIME_LOOKED_FOR_EVERY_S)
 
     async def _tell_devices(self) -> None:
-        if self._messages is not None:
-            for device, level in self._messages.due(self._clocks.monotonic()):
-                await self._context.say(TASMOTA_COMMAND, TasmotaPower(on=level == "ON"), device=device)
+        if self._devices is not None:
+            await self._devices.tell(self._clocks.monotonic())
 
 
 def _known(parameters: Mapping[str, str]) -> Source | None:

@@ -78,7 +78,11 @@ def _ask_relay(talk: Conversation, file: ConfigurationFile, board: str, name: st
 
 def _ask_place(talk: Conversation, file: ConfigurationFile, board: str, name: str, before: Mapping[str, Any]) -> dict[str, Any]:
     if board == "tasmota":
-        return {"device": talk.ask("The switch's own topic (Tasmota, Configure MQTT, Topic)", before.get("device") or name)}
+        return {
+            "device": talk.ask(
+                "The switch's own topic (Tasmota, Configure MQTT, Topic), with /2 for its second relay", before.get("device") or name
+            )
+        }
     if board == "simulated":
         return {}
     taken = {as_part(relay).get("pin"): other for other, relay in file.part("actuator", "relays").items() if other != name}

@@ -29,7 +29,12 @@ class RelaySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     pin: Annotated[int | None, Field(description="BCM number, on the gpio board")] = None
-    device: Annotated[str | None, Field(pattern=r"^[^/+#\s]{1,64}$", description="the switch's own topic, on the tasmota board")] = None
+    device: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[^/+#\s]{1,64}(/[1-8])?$", description="the switch's own topic, with /2 for its second relay; on the tasmota board"
+        ),
+    ] = None
     active: Annotated[Literal["high", "low"], Field(description="the pin's level that switches ON")] = "high"
     safe: Annotated[State, Field(description="at every start and stop, and when nobody is in charge")] = "OFF"
     resting: Annotated[State | Literal["last"], Field(description="at the end of a lease; `last` is the last command without one")] = "last"
@@ -104,6 +109,8 @@ class ActuatorSettings(Section):
             raise ValueError(f"relay {name!r} has no {key!r}; the {self.board} board needs one")
         if len(set(places)) < len(places):
             raise ValueError(f"two relays have the same {key!r}: each needs its own")
+        if alone := next((place for place in places if any(str(other).startswith(f"{place}/") for other in places)), None):
+            raise ValueError(f"'device' {alone!r} has several relays: write {alone}/1 for its first")
         return self
 
     def warnings(self) -> list[str]:

@@ -148,6 +148,19 @@ class Switchboard:
         self.relays[name].observe(level, self._clocks.monotonic())
         self._finish(name, None, _NOTHING_ASKED)
 
+    def lost(self, name: str, *, confirmed: bool) -> None:
+        """A relay's switch is offline; `confirmed` where it had said that it stands as it was to."""
+        relay = self.relays[name]
+        relay.lose(self._clocks.monotonic(), confirmed=confirmed)
+        if relay.has_changes:
+            self._finish(name, None, _NOTHING_ASKED)
+        self.show(name)
+
+    def found(self, name: str) -> None:
+        """A relay's switch is online, and has yet to confirm where it stands."""
+        self.relays[name].offline = False
+        self.show(name)
+
     def step(self) -> None:
         """Do what time asks for, and see that every pin stands where it is to stand."""
         now_s = self._clocks.monotonic()

@@ -14,6 +14,7 @@ from services.actuator.domain.rules import BY_THEMSELVES, HOUR_S, RelayRules, op
 _LOCAL: Source = "local"
 SILENT = "the broker or the lease's controller is silent"
 LONGEST = "it was away from its safe state for its longest time"
+OFFLINE = "its switch is offline"
 LIMITS = frozenset({SILENT, LONGEST})
 """Reasons for which a relay ends what somebody asked for."""
 
@@ -66,6 +67,7 @@ class Relay:
         level: where the pin is to stand.
         target: where it goes as soon as its minimum times allow.
         hold: the command in force, if any.
+        offline: its switch can't be reached, and is known to be away.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Relay:
         self.level: Level = rules.safe
         self.target: Level = rules.safe
         self.hold: Hold | None = None
+        self.offline = False
         self._boot = boot
         self._changed_s = now_s
         self._switched_s: list[float] = []
@@ -115,7 +118,7 @@ class Relay:
         if command.id is not None and command.id in self._ids:
             return Answer(accepted=True, reason="done before: the same id switches once")
         wanted = opposite(self.target) if command.state == "TOGGLE" else command.state
-        reason = self._outranked(source, now_s) or self._not_now(wanted, now_s) or (waited(request) if wanted != self.rules.safe else None)
+        reason = self._outranked(source, now_s) or self._not_now(wanted, now_s) or self._late(request, wanted)
         if reason is not None:
             return Answer(accepted=False, reason=reason)
         return self._accept(request, wanted, now)
@@ -142,6 +145,12 @@ class Relay:
             self.hold = None
             self.target = self._last_unleased = level
             self._switch(Change(level, None, "switched at the device itself"), now_s)
+
+    def lose(self, now_s: float, *, confirmed: bool) -> None:
+        """Its switch is offline. What it has not confirmed of what leaves safety is given up, so that it is not done late."""
+        self.offline = True
+        if not confirmed and self.target != self.rules.safe:
+            self._retreat(f"{OFFLINE}, and had not confirmed", now_s)
 
     def checkpoint(self) -> Checkpoint:
         """Where it stands, to come back to if a command can't be done."""
@@ -232,6 +241,11 @@ class Relay:
         allowed_s, reason = self._allowed_from(wanted)
         return f"{reason}; wait {math.ceil(allowed_s - now_s)} s" if now_s < allowed_s else None
 
+    def _late(self, request: Request, wanted: Level) -> str | None:
+        if wanted == self.rules.safe:
+            return None
+        return OFFLINE if self.offline else waited(request)
+
     def _accept(self, request: Request, wanted: Level, now: Instant) -> Answer:
         command, now_s = request.command, now.monotonic_s
         until_s = None if command.for_s is None else now_s + command.for_s
@@ -252,6 +266,8 @@ class Relay:
             self._newest_issued = {**self._newest_issued, request.source: issued_at}
 
     def _deferral(self, now_s: float) -> str | None:
+        if self.offline:
+            return f"{OFFLINE}; it is told as soon as it is back"
         if self.target == self.level:
             return None
         allowed_s, reason = self._allowed_from(self.target)

@@ -23,7 +23,7 @@ def test_every_right_is_of_one_home() -> None:
     """With a home's id, the list grants nothing of another home."""
     for lines in rights(access_list("energy", "cottage")).values():
         for line in lines:
-            assert re.fullmatch(r"topic (read|write) (energy/cottage/\S+|cmnd/\+/POWER|stat/\+/POWER|\$SYS/broker/uptime)", line)
+            assert re.fullmatch(r"topic (read|write) (energy/cottage/\S+|(cmnd|stat)/\+/POWER[1-8]?|tele/\+/LWT|\$SYS/broker/uptime)", line)
 
 
 def test_a_source_belongs_to_one_service() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hems.contracts.appliances import event_id
 from hems.contracts.catalog import CATALOG
 from hems.contracts.energy import Series
-from hems.contracts.health import BrokerUptime, ServiceStatus, TasmotaPower
+from hems.contracts.health import BrokerUptime, ServiceStatus, TasmotaPower, TasmotaPresence
 from hems.contracts.mains import Mains
 from hems.contracts.payload import MalformedPayload, Payload
 from hems.contracts.relays import RelayCommand
@@ -100,8 +100,8 @@ def test_the_plain_form_is_the_declared_one(payload: type[Payload]) -> None:
 
 
 def test_plain_words_of_others_are_refused() -> None:
-    """A status, a plug's state and the broker's uptime have no other words."""
-    for payload in (ServiceStatus, TasmotaPower, BrokerUptime):
+    """A status, a plug's state, its presence and the broker's uptime have no other words."""
+    for payload in (ServiceStatus, TasmotaPower, TasmotaPresence, BrokerUptime):
         with pytest.raises(MalformedPayload):
             payload.from_wire(b"perhaps")
 
