@@ -74,4 +74,5 @@ class Payload(BaseModel):
 
 def _one_line(error: ValidationError) -> str:
     problems = (f"{'.'.join(map(str, problem['loc'])) or 'payload'}: {problem['msg']}" for problem in error.errors(include_input=False))
-    return "; ".join(list(problems)[:5])
+    told = "; ".join(list(problems)[:5])
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in told)

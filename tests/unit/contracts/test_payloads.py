@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hems.contracts.appliances import event_id
 from hems.contracts.catalog import CATALOG
 from hems.contracts.energy import Series
-from hems.contracts.health import BrokerUptime, ServiceStatus, TasmotaPower, TasmotaPresence
+from hems.contracts.health import BrokerUptime, ServiceHealth, ServiceStatus, TasmotaPower, TasmotaPresence
 from hems.contracts.mains import Mains
 from hems.contracts.payload import MalformedPayload, Payload
 from hems.contracts.relays import RelayCommand
@@ -45,6 +45,13 @@ def test_any_bytes_are_read_or_refused(payload: type[Payload], data: st.DataObje
         assert "\n" not in str(refusal)  # noqa: PT017  either outcome is right
     else:
         assert payload.from_wire(read.to_wire()) == read
+
+
+def test_a_name_that_is_no_text_is_not_repeated_as_it_is() -> None:
+    """A refusal names what is wrong; a line break or an escape in a name would break the line that it is logged in."""
+    with pytest.raises(MalformedPayload, match="work.\N{REPLACEMENT CHARACTER}") as refused:
+        ServiceHealth.from_wire(b'{"work":{"\\n":null}}')
+    assert str(refused.value).isprintable()
 
 
 def test_a_reading_on_the_wire() -> None:
