@@ -1,5 +1,6 @@
 """The histories of many homes in one PostgreSQL: rows of all homes in one COPY, each home's sums by themselves."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -32,6 +33,7 @@ class ManyHistories:
         self.calendar = calendar
         self.database = database
         self._parse_tariff = parse_tariff
+        self._folding = asyncio.Lock()
         self._homes: dict[str, Home] = {}
         self._days: set[int] = set()
         self._thinned_us = 0
@@ -84,6 +86,11 @@ class ManyHistories:
         Raises:
             Unavailable: none of them are made; try again.
         """
+        # Thinning makes sums too: two transactions must not make those of one home.
+        async with self._folding:
+            return await self._fold_due(most)
+
+    async def _fold_due(self, most: int) -> list[str]:
         due = [name for name, home in self._homes.items() if home.is_due][:most]
         work = [self._homes[name].take(self._thinned_us) for name in due]
         try:
@@ -134,6 +141,9 @@ class ManyHistories:
         folded = select(func.max(minutes.c.at_s)).where(minutes.c.home == homes.c.id).scalar_subquery()
         for number, oldest_us, newest_us, folded_s in connection.execute(select(homes.c.id, oldest, newest, folded)):
             found[number][1].recall(oldest_us or 0, newest_us or 0, (folded_s or 0) * SECOND_US)
+        cut = select(notes.c.home).where(notes.c.key == ledger.ZONE, notes.c.value == self.calendar.zone.key)
+        for number in found.keys() - {int(number) for (number,) in connection.execute(cut)}:
+            found[number][1].other_zone = True
         late = select(notes.c.home, notes.c.key).where(notes.c.key.startswith(_LATE))
         for number, key in connection.execute(late):
             start_us, end_us = map(int, key.removeprefix(_LATE).split())
@@ -164,6 +174,7 @@ class ManyHistories:
             if home is None:
                 home, free = Home(free), free + 1
                 connection.execute(insert(homes).values(id=home.id, name=name))
+                ledger.note_zone(connection, home.id, home.pricing(self.calendar))
                 if self._definition != "null":
                     self._write_tariff(connection, home, 0)
             known[name] = Home(home.id, self._numbered(connection, home, rows), home.versions, home.newest_us, home.folded_us)
@@ -192,6 +203,8 @@ class ManyHistories:
 
     def _fold(self, connection: Connection, work: Sequence[Work]) -> None:
         for part in work:
+            if part.other_zone:
+                ledger.begin_zone(connection, part.home.id, part.home.pricing(self.calendar))
             for start_us, end_us in part.ranges:
                 ledger.fold(connection, part.home.id, start_us, end_us, part.home.pricing(self.calendar))
             if part.noted:

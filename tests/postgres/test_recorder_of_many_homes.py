@@ -33,19 +33,19 @@ def url(postgres: RealPostgres) -> str:
 
 
 @contextlib.asynccontextmanager
-async def histories(url: str, tariff: str | None = FLAT) -> AsyncGenerator[ManyHistories]:
+async def histories(url: str, tariff: str | None = FLAT, zone: str = "Europe/London") -> AsyncGenerator[ManyHistories]:
     """Opened as the service does at its start; what a test leaves unfinished is as after a kill."""
     async with opened(url) as database:
-        many = ManyHistories(database, Calendar(ZoneInfo("Europe/London")), parse_tariff)
+        many = ManyHistories(database, Calendar(ZoneInfo(zone)), parse_tariff)
         await many.start(tariff, START_S)
         yield many
 
 
-async def counted(many: ManyHistories) -> dict[str, list[Counter]]:
+async def counted(many: ManyHistories, now_s: int = START_S) -> dict[str, list[Counter]]:
     """All sums made, and every home's counters."""
     while await many.fold_due(2):
         pass
-    return await many.counters(list(many.homes), START_S)
+    return await many.counters(list(many.homes), now_s)
 
 
 async def alone(place: Place, rows: Sequence[Row]) -> list[Counter]:
@@ -189,6 +189,32 @@ async def test_a_new_tariff_counts_from_now_on_in_every_home(url: str) -> None:
         }
         after = await counted(many)
     assert {name: sums[0].total_mj for name, sums in after.items()} == {name: sums[0].total_mj for name, sums in before.items()}
+
+
+@pytest.mark.parametrize(("first", "second"), [("UTC", "America/New_York"), ("America/New_York", "Asia/Kathmandu")])
+async def test_another_time_zone_counts_nothing_twice(url: str, first: str, second: str) -> None:
+    """The time zone of all is put right: totals stay, also of a home that says nothing any more, and days are the new one's."""
+    names = ["cottage", "flat-1", "silent"]
+    hours = 30 * 3_600
+    async with histories(url, zone=first) as many:
+        await many.record([(name, row) for name in names for row in [*steady(hours, 1_000, every_s=60), *running(120, 500)]])
+        before = await counted(many)
+    async with histories(url, zone=second) as many:
+        await many.fold_due(1)  # a kill after the first of them
+    async with histories(url, zone=second) as many:
+        later = steady(6 * 3_600, 1_000, start_us=START_US + hours * SECOND_US, every_s=60)
+        await many.record([(name, row) for name in names[:2] for row in later])
+        found = await counted(many, START_S + hours)
+        day_s, next_s = many.calendar.day(START_S + hours)
+    for name in names:
+        home, kettle = found[name]
+        ended_s = START_S + hours + (0 if name == "silent" else 6 * 3_600)
+        assert home.total_mj == (ended_s - START_S) * 1_000_000
+        assert kettle.total_mj == before[name][1].total_mj
+        assert home.today_mj == (min(next_s, ended_s) - day_s) * 1_000_000
+    async with histories(url, zone=second) as many:
+        assert not any(home.other_zone for home in many.homes.values())
+        assert await counted(many, START_S + hours) == found
 
 
 async def rows_of(many: ManyHistories, table: str) -> int:
