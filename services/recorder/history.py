@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, null, select
 from services.recorder import ledger
 from services.recorder.counting import Counted, read_counters
 from services.recorder.database import Database, available
+from services.recorder.demands import without_known
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import EXPORTED, Counter
 from services.recorder.domain.energy import HOLD_US, HOLE_US, MINUTE_US, SECOND_US, floor_minute, merged, touched
@@ -290,15 +291,8 @@ class History:
         return values
 
     def _record_happenings(self, connection: Connection, home: int, found: Sequence[Happening]) -> None:
-        for row in found:
-            # A demand state carries no time of its own: the broker's copy of it is not a change.
-            if row.kind == "demand" and self._newest_body(connection, home, row.kind) == row.body:
-                continue
-            ledger.insert_new(connection, happenings, [asdict(row) | {"home": home}])
-
-    def _newest_body(self, connection: Connection, home: int, kind: str) -> str | None:
-        newest = select(happenings.c.body).where(happenings.c.home == home, happenings.c.kind == kind)
-        return connection.execute(newest.order_by(happenings.c.at_us.desc()).limit(1)).scalar()
+        new = without_known(connection, [(home, row) for row in found])
+        ledger.insert_new(connection, happenings, [asdict(row) | {"home": home} for home, row in new])
 
     def _fold(self, connection: Connection, memory: _Memory) -> None:
         oldest_us = memory.thinned_until_us and memory.thinned_until_us + 2 * MINUTE_US

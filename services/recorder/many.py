@@ -5,13 +5,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.recorder import daily, ledger
 from services.recorder.copying import copy_new
 from services.recorder.counting import Counted, read_counters
 from services.recorder.database import Database, available
+from services.recorder.demands import without_known
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.energy import SECOND_US
@@ -194,10 +195,8 @@ class ManyHistories:
         pairs = [(known[name], row) for name, rows in of_homes.items() for row in rows]
         await copy_new(connection, mains, [_values(home, row) for home, row in pairs if isinstance(row, MainsRow)])
         await copy_new(connection, states, [_state(home, row) for home, row in pairs if isinstance(row, StateRow)])
-        happened = [(home, row) for home, row in pairs if isinstance(row, Happening)]
-        if happened:
-            happened = await connection.run_sync(_without_known_demands, happened)
-        await copy_new(connection, happenings, [(home.id, row.kind, row.at_us, row.key, row.subject, row.body) for home, row in happened])
+        happened = await connection.run_sync(without_known, [(home.id, row) for home, row in pairs if isinstance(row, Happening)])
+        await copy_new(connection, happenings, [(home, row.kind, row.at_us, row.key, row.subject, row.body) for home, row in happened])
         late = [(known[name].id, found) for name, rows in of_homes.items() for found in known[name].late(rows)]
         await copy_new(connection, notes, [(number, _late_key(found), "") for number, found in late])
 
@@ -228,15 +227,3 @@ def _values(home: Home, row: MainsRow) -> tuple[Any, ...]:
 def _state(home: Home, row: StateRow) -> tuple[Any, ...]:
     values = asdict(row) | {"home": home.id, "subject": home.subjects[row.appliance], "running": int(row.running)}
     return tuple(values[column.name] for column in states.columns)
-
-
-def _without_known_demands(connection: Connection, rows: list[tuple[Home, Happening]]) -> list[tuple[Home, Happening]]:
-    """A demand state carries no time of its own: the broker's copy of it is not a change."""
-    asked = {home.id for home, row in rows if row.kind == "demand"}
-    if not asked:
-        return rows
-    of_demand = (happenings.c.home.in_(asked), happenings.c.kind == "demand")
-    newest = select(happenings.c.home, func.max(happenings.c.at_us)).where(*of_demand).group_by(happenings.c.home)
-    found = select(happenings.c.home, happenings.c.body).where(*of_demand, tuple_(happenings.c.home, happenings.c.at_us).in_(newest))
-    bodies = {row[0]: row[1] for row in connection.execute(found)}
-    return [(home, row) for home, row in rows if row.kind != "demand" or bodies.get(home.id) != row.body]

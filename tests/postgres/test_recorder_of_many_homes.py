@@ -4,21 +4,23 @@ import contextlib
 import random
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
+from hems.contracts.demand import DemandLevel
 from services.recorder.database import opened
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.energy import MINUTE_US, SECOND_US
 from services.recorder.domain.failures import Unavailable, Unusable
-from services.recorder.domain.records import Happening, MainsRow, Row
+from services.recorder.domain.records import Happening, MainsRow, Row, microseconds
 from services.recorder.many import ManyHistories
 from services.recorder.opening import parse_tariff
-from tests.support.history import START_S, START_US, Place, running, steady
+from tests.support.history import START, START_S, START_US, Place, demand_row, running, steady
 from tests.support.postgres import RealPostgres
 
 FLAT = '{"kind":"flat","per_kwh":0.25,"standing_charge_per_day":0.5}'
@@ -96,6 +98,25 @@ async def test_what_comes_again_counts_once(url: str) -> None:
         assert await counted(many) == before
         assert await rows_of(many, "mains") == sum(isinstance(row, MainsRow) for _, row in rows)
         assert await rows_of(many, "happening") == 3
+
+
+async def test_demand_states_are_kept_when_they_change(url: str) -> None:
+    """Of each home, changes within a batch are kept, what comes again after a kill is not, whether it carries its time or not."""
+    at = [START + timedelta(seconds=second) for second in range(5)]
+    levels: list[DemandLevel] = ["high", "normal", "high"]
+    timed: list[tuple[str, Row]] = [("timed", demand_row(level, at[second])) for second, level in enumerate(levels)]
+    timeless: list[tuple[str, Row]] = [("old", demand_row(level, None, arrived_at=at[second])) for second, level in enumerate(levels)]
+    async with histories(url) as many:
+        await many.record([*timed[:1], *timeless[:1]])
+        await many.record([*timed[1:], *timeless[1:]])
+    async with histories(url) as many:
+        await many.record([*timed, ("old", demand_row("high", None, arrived_at=at[3]))])
+        await many.record([*timed[:2], ("timed", demand_row("high", at[4]))])
+        async with many.database.reader.connect() as connection:
+            found = await connection.execute(text("SELECT home, at_us, subject FROM happening ORDER BY home, at_us"))
+        assert [tuple(row) for row in found] == [
+            (many.homes[name].id, microseconds(at[second]), level) for name in ("timed", "old") for second, level in enumerate(levels)
+        ]
 
 
 async def test_a_kill_at_any_moment_changes_no_sum(url: str, place: Place) -> None:
