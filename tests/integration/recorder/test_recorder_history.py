@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
+from hems.contracts.demand import DemandLevel
 from services.recorder.database import HEAD, migrate
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import EXPORTED, Counter
@@ -347,7 +348,8 @@ async def test_states_without_a_time_are_kept_when_they_change(place: Place) -> 
 async def test_demand_states_that_come_again_after_a_kill_are_no_changes(place: Place) -> None:
     """Several were committed and none acknowledged: all of them come again, in one batch or in several, and each is there once."""
     at = [START + timedelta(seconds=second) for second in range(4)]
-    said = [demand_row(level, at[second]) for second, level in enumerate(["high", "normal", "high"])]
+    levels: list[DemandLevel] = ["high", "normal", "high"]
+    said = [demand_row(level, at[second]) for second, level in enumerate(levels)]
     async with place.opened() as opened:
         await opened.history.record(said)
     async with place.opened() as opened:
@@ -357,7 +359,7 @@ async def test_demand_states_that_come_again_after_a_kill_are_no_changes(place: 
         await opened.history.record([demand_row("normal", at[3]), demand_row("normal", at[3] + timedelta(seconds=1))])
         shown = await ask(opened, "demand")
     assert [(row[0], row[2]) for row in shown] == [
-        (at[second].isoformat(), {"level": level, "shed": []}) for second, level in enumerate(["high", "normal", "high", "normal"])
+        (at[second].isoformat(), {"level": level, "shed": []}) for second, level in enumerate([*levels, "normal"])
     ]
 
 
