@@ -40,6 +40,7 @@ class DemandState(Payload):
     """The level in force, and what it costs in comfort."""
 
     level: DemandLevel
+    as_of: Annotated[Moment | None, Field(description="since when the load manager has said so")] = None
     until: Moment | None = None
     event: MessageId | None = None
     shed: tuple[ShedRelay, ...] = ()

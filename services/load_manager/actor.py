@@ -159,7 +159,7 @@ class LoadManager:
         if quiet and self._shown_at is not None and (now < self._shown_at + _SAID_AGAIN or state == self._shown):
             return
         self._shown, self._shown_at = state, now
-        await self._context.say(DEMAND, state)
+        await self._context.say(DEMAND, state.model_copy(update={"as_of": now}))
 
     def _keep(self, *, durable: bool) -> None:
         standing = self._manager.standing.model_copy(update={"saved_kwh": self._manager.savings.done_kwh})

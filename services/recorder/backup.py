@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.recorder.database import HEAD, Database, available, only_user, opened, sqlite_path
+from services.recorder.database import HEAD, Database, available, keep_recorders_out, only_user, opened, sqlite_path
 from services.recorder.domain.failures import Unavailable, Unusable
 from services.recorder.tables import METADATA
 
@@ -110,6 +110,7 @@ async def _copy_in(url: str, backup: Path) -> None:
         async with opened(f"sqlite:///{copy}") as source, opened(url) as target:
             with available():
                 async with source.reader.connect() as rows, target.writer.begin() as sink:
+                    await keep_recorders_out(sink)
                     await _empty(sink)
                     await _copy(rows, sink)
 

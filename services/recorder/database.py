@@ -14,14 +14,17 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hems.actor.logs import Log
-from services.recorder.domain.failures import Unavailable, Unusable
+from services.recorder.domain.failures import Replaced, Unavailable, Unusable
 
 HEAD = "0001"
 """The newest revision that this version knows."""
 
+_RECORDERS = 0x68656D73
+"""The number of PostgreSQL's lock that recorders share and a restore wants for itself: "hems"."""
+_ENDING_TRIES = 20
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -40,15 +43,16 @@ class Database:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, *, check: bool = True) -> AsyncGenerator[Database]:
+async def opened(url: str, *, check: bool = True, for_service: bool = False) -> AsyncGenerator[Database]:
     """Open, check and bring up to date; a SQLite file that is damaged is set aside, and a new one begins.
 
     Args:
         url: sqlite:///path or postgresql://user:password@host/name.
         check: read the whole file for damage.
+        for_service: hold PostgreSQL against a restore for as long as it is open.
 
     Raises:
-        Unavailable: nobody answers, or the disk is full.
+        Unavailable: nobody answers, the disk is full, or a backup is being restored.
         Unusable: a newer version wrote it.
     """
     path = sqlite_path(url)
@@ -56,6 +60,8 @@ async def opened(url: str, *, check: bool = True) -> AsyncGenerator[Database]:
         path.parent.mkdir(parents=True, exist_ok=True)
     aside = await asyncio.to_thread(_checked, path) if path and check else None
     writer, reader = _engine(url, writes=True), _engine(url, writes=False)
+    if for_service and not path:
+        _hold(writer)
     try:
         with available():
             async with writer.begin() as connection:
@@ -190,6 +196,36 @@ def only_user(path: Path) -> Generator[None]:
         except BlockingIOError:
             raise Unusable(f"{path} is in use by a recorder that runs: stop it first") from None
         yield
+
+
+async def keep_recorders_out(connection: AsyncConnection) -> None:
+    """Hold a PostgreSQL database for a restore, until the transaction ends.
+
+    Raises:
+        Unusable: a recorder runs.
+    """
+    for _ in range(_ENDING_TRIES):  # the server may take a moment to see that one has ended
+        if (await connection.execute(text(f"SELECT pg_try_advisory_xact_lock({_RECORDERS})"))).scalar():
+            return
+        await asyncio.sleep(0.1)
+    raise Unusable("a recorder that runs writes into this database: stop it first, and where several homes share it, those of all of them")
+
+
+def _hold(writer: AsyncEngine) -> None:
+    """Let each connection that writes share the lock of recorders: it goes with the connection, and comes back with the next."""
+    held = False
+
+    @event.listens_for(writer.sync_engine, "connect")
+    def connected(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        nonlocal held
+        cursor = connection.cursor()
+        cursor.execute(f"SELECT pg_try_advisory_lock_shared({_RECORDERS})")
+        if not cursor.fetchone()[0]:
+            connection.close()
+            raise (Replaced if held else Unavailable)("a backup is being restored into the database")
+        cursor.close()
+        connection.rollback()
+        held = True
 
 
 def _away(error: DBAPIError) -> bool:

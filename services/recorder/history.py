@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, null, select
 from services.recorder import ledger
 from services.recorder.counting import Counted, read_counters
 from services.recorder.database import Database, available
+from services.recorder.demands import without_known
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import EXPORTED, Counter
 from services.recorder.domain.energy import HOLD_US, HOLE_US, MINUTE_US, SECOND_US, floor_minute, merged, touched
@@ -27,7 +28,6 @@ _FEW = 500
 _LATE_US = 2 * MINUTE_US
 """What comes later is summed in its own transaction: a start after a kill goes back by four minutes only."""
 _THINNED = "thinned_until_us"
-_ZONE = "time_zone"
 _THIN_STEP_US = 6 * 3_600 * SECOND_US
 
 
@@ -95,13 +95,13 @@ class History:
         """
 
         def started(connection: Connection, memory: _Memory) -> None:
+            ledger.begin_zone(connection, memory.home, self._pricing(memory))
             if memory.newest_us:
                 oldest_us = connection.execute(select(func.min(mains.c.at_us)).where(mains.c.home == memory.home)).scalar_one()
                 uncounted_us = max(floor_minute(memory.folded_us) - 4 * MINUTE_US, floor_minute(int(oldest_us)))
                 memory.dirty.append((uncounted_us, floor_minute(memory.newest_us) + MINUTE_US))
                 self._fold(connection, memory)
             self._begin_tariff(connection, memory, tariff, now_s)
-            self._begin_zone(connection, memory)
             for name, shown_mj in (noted_mj or {}).items():
                 ledger.go_on_from(connection, memory.home, self._counter(connection, memory, name), shown_mj)
 
@@ -240,13 +240,6 @@ class History:
         connection.execute(insert(tariffs).values(home=memory.home, since_s=since_s, definition=text))
         memory.versions = [*memory.versions, Version(since_s, self._parse_tariff(text))]
 
-    def _begin_zone(self, connection: Connection, memory: _Memory) -> None:
-        """Hours and days are cut by the home's time zone: where that was another one, they would overlap with those to come."""
-        of_home = notes.c.home == memory.home
-        if connection.execute(select(notes.c.value).where(of_home, notes.c.key == _ZONE)).scalar() != self.calendar.zone.key:
-            ledger.roll_up_anew(connection, memory.home, self._pricing(memory))
-            ledger.replace(connection, notes, {"home": memory.home, "key": _ZONE, "value": self.calendar.zone.key})
-
     def _counter(self, connection: Connection, memory: _Memory, name: str) -> int:
         if name in ("", EXPORTED):
             return EXPORT if name else HOME
@@ -298,15 +291,8 @@ class History:
         return values
 
     def _record_happenings(self, connection: Connection, home: int, found: Sequence[Happening]) -> None:
-        for row in found:
-            # A demand state carries no time of its own: the broker's copy of it is not a change.
-            if row.kind == "demand" and self._newest_body(connection, home, row.kind) == row.body:
-                continue
-            ledger.insert_new(connection, happenings, [asdict(row) | {"home": home}])
-
-    def _newest_body(self, connection: Connection, home: int, kind: str) -> str | None:
-        newest = select(happenings.c.body).where(happenings.c.home == home, happenings.c.kind == kind)
-        return connection.execute(newest.order_by(happenings.c.at_us.desc()).limit(1)).scalar()
+        new = without_known(connection, [(home, row) for row in found])
+        ledger.insert_new(connection, happenings, [asdict(row) | {"home": home} for home, row in new])
 
     def _fold(self, connection: Connection, memory: _Memory) -> None:
         oldest_us = memory.thinned_until_us and memory.thinned_until_us + 2 * MINUTE_US

@@ -60,7 +60,9 @@ def _alert(received: Received[Alert]) -> Row:
 
 
 def _demand(received: Received[DemandState]) -> Row:
-    return happening("demand", received.arrived_at, received.payload.level, received.payload)
+    state = received.payload
+    # What it says of its time is the row's: the same state said again by a load manager that started is no change.
+    return happening("demand", state.as_of or received.arrived_at, state.level, state.model_copy(update={"as_of": None}))
 
 
 def _message(received: Received[NotifyMessage]) -> Row:

@@ -13,8 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.recorder.domain.energy import HOLD_US, MINUTE_US, SECOND_US, Minute, Reading, integrate, integrate_held, share
 from services.recorder.domain.tariff import Pricing
-from services.recorder.tables import EXPORT, HOME, counters, days, gaps, hours, mains, minutes, quarters, states
+from services.recorder.tables import EXPORT, HOME, counters, days, gaps, hours, mains, minutes, notes, quarters, states
 
+ZONE = "time_zone"
+"""The note of which time zone cut the hours and days."""
 _DAY_US = 86_400 * SECOND_US
 _SUMS = "min(least_mw), max(most_mw), sum(covered_ms), sum(imported_mj), sum(exported_mj), sum(cost_nano)"
 _COLUMNS = "home, at_s, subject, least_mw, most_mw, covered_ms, imported_mj, exported_mj, cost_nano"
@@ -54,7 +56,20 @@ def recost(connection: Connection, home: int, start_s: int, end_s: int, pricing:
             _roll_up(connection, home, first_s, last_s, pricing)
 
 
-def roll_up_anew(connection: Connection, home: int, pricing: Pricing) -> None:
+def begin_zone(connection: Connection, home: int, pricing: Pricing) -> None:
+    """Hours and days are cut by the home's time zone: where that was another one, they would overlap with those to come."""
+    zone = pricing.calendar.zone.key
+    if connection.execute(select(notes.c.value).where(notes.c.home == home, notes.c.key == ZONE)).scalar() != zone:
+        _roll_up_anew(connection, home, pricing)
+        note_zone(connection, home, pricing)
+
+
+def note_zone(connection: Connection, home: int, pricing: Pricing) -> None:
+    """Note which time zone cuts the hours and days."""
+    replace(connection, notes, {"home": home, "key": ZONE, "value": pricing.calendar.zone.key})
+
+
+def _roll_up_anew(connection: Connection, home: int, pricing: Pricing) -> None:
     """Make all hours and days anew, as another time zone cuts them; the sum of all stays."""
     for table in (hours, days):
         connection.execute(delete(table).where(table.c.home == home))

@@ -1,16 +1,18 @@
 """The histories of many homes in one PostgreSQL: rows of all homes in one COPY, each home's sums by themselves."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.recorder import daily, ledger
 from services.recorder.copying import copy_new
 from services.recorder.counting import Counted, read_counters
 from services.recorder.database import Database, available
+from services.recorder.demands import without_known
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.energy import SECOND_US
@@ -32,6 +34,7 @@ class ManyHistories:
         self.calendar = calendar
         self.database = database
         self._parse_tariff = parse_tariff
+        self._folding = asyncio.Lock()
         self._homes: dict[str, Home] = {}
         self._days: set[int] = set()
         self._thinned_us = 0
@@ -84,6 +87,11 @@ class ManyHistories:
         Raises:
             Unavailable: none of them are made; try again.
         """
+        # Thinning makes sums too: two transactions must not make those of one home.
+        async with self._folding:
+            return await self._fold_due(most)
+
+    async def _fold_due(self, most: int) -> list[str]:
         due = [name for name, home in self._homes.items() if home.is_due][:most]
         work = [self._homes[name].take(self._thinned_us) for name in due]
         try:
@@ -134,6 +142,9 @@ class ManyHistories:
         folded = select(func.max(minutes.c.at_s)).where(minutes.c.home == homes.c.id).scalar_subquery()
         for number, oldest_us, newest_us, folded_s in connection.execute(select(homes.c.id, oldest, newest, folded)):
             found[number][1].recall(oldest_us or 0, newest_us or 0, (folded_s or 0) * SECOND_US)
+        cut = select(notes.c.home).where(notes.c.key == ledger.ZONE, notes.c.value == self.calendar.zone.key)
+        for number in found.keys() - {int(number) for (number,) in connection.execute(cut)}:
+            found[number][1].other_zone = True
         late = select(notes.c.home, notes.c.key).where(notes.c.key.startswith(_LATE))
         for number, key in connection.execute(late):
             start_us, end_us = map(int, key.removeprefix(_LATE).split())
@@ -164,6 +175,7 @@ class ManyHistories:
             if home is None:
                 home, free = Home(free), free + 1
                 connection.execute(insert(homes).values(id=home.id, name=name))
+                ledger.note_zone(connection, home.id, home.pricing(self.calendar))
                 if self._definition != "null":
                     self._write_tariff(connection, home, 0)
             known[name] = Home(home.id, self._numbered(connection, home, rows), home.versions, home.newest_us, home.folded_us)
@@ -183,15 +195,15 @@ class ManyHistories:
         pairs = [(known[name], row) for name, rows in of_homes.items() for row in rows]
         await copy_new(connection, mains, [_values(home, row) for home, row in pairs if isinstance(row, MainsRow)])
         await copy_new(connection, states, [_state(home, row) for home, row in pairs if isinstance(row, StateRow)])
-        happened = [(home, row) for home, row in pairs if isinstance(row, Happening)]
-        if happened:
-            happened = await connection.run_sync(_without_known_demands, happened)
-        await copy_new(connection, happenings, [(home.id, row.kind, row.at_us, row.key, row.subject, row.body) for home, row in happened])
+        happened = await connection.run_sync(without_known, [(home.id, row) for home, row in pairs if isinstance(row, Happening)])
+        await copy_new(connection, happenings, [(home, row.kind, row.at_us, row.key, row.subject, row.body) for home, row in happened])
         late = [(known[name].id, found) for name, rows in of_homes.items() for found in known[name].late(rows)]
         await copy_new(connection, notes, [(number, _late_key(found), "") for number, found in late])
 
     def _fold(self, connection: Connection, work: Sequence[Work]) -> None:
         for part in work:
+            if part.other_zone:
+                ledger.begin_zone(connection, part.home.id, part.home.pricing(self.calendar))
             for start_us, end_us in part.ranges:
                 ledger.fold(connection, part.home.id, start_us, end_us, part.home.pricing(self.calendar))
             if part.noted:
@@ -215,15 +227,3 @@ def _values(home: Home, row: MainsRow) -> tuple[Any, ...]:
 def _state(home: Home, row: StateRow) -> tuple[Any, ...]:
     values = asdict(row) | {"home": home.id, "subject": home.subjects[row.appliance], "running": int(row.running)}
     return tuple(values[column.name] for column in states.columns)
-
-
-def _without_known_demands(connection: Connection, rows: list[tuple[Home, Happening]]) -> list[tuple[Home, Happening]]:
-    """A demand state carries no time of its own: the broker's copy of it is not a change."""
-    asked = {home.id for home, row in rows if row.kind == "demand"}
-    if not asked:
-        return rows
-    of_demand = (happenings.c.home.in_(asked), happenings.c.kind == "demand")
-    newest = select(happenings.c.home, func.max(happenings.c.at_us)).where(*of_demand).group_by(happenings.c.home)
-    found = select(happenings.c.home, happenings.c.body).where(*of_demand, tuple_(happenings.c.home, happenings.c.at_us).in_(newest))
-    bodies = {row[0]: row[1] for row in connection.execute(found)}
-    return [(home, row) for home, row in rows if row.kind != "demand" or bodies.get(home.id) != row.body]

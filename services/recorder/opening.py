@@ -56,6 +56,6 @@ async def opened_history(url: str, home: HomeSettings, *, for_service: bool) -> 
     path = sqlite_path(url)
     held = only_user(path) if path and for_service else contextlib.nullcontext()
     with held:
-        async with opened(url, check=for_service) as database:
+        async with opened(url, check=for_service, for_service=for_service) as database:
             history = History(database, home.id, Calendar(ZoneInfo(home.time_zone)), parse_tariff)
             yield OpenHistory(database, history, Answers(database, history), database.set_aside)

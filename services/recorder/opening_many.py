@@ -27,7 +27,7 @@ async def opened_histories(url: str, home: HomeSettings) -> AsyncGenerator[tuple
         services.recorder.domain.failures.Unusable: a newer version wrote it.
     """
     calendar = Calendar(ZoneInfo(home.time_zone))
-    async with opened(url) as database:
+    async with opened(url, for_service=True) as database:
         many = ManyHistories(database, calendar, parse_tariff)
 
         async def find(name: str) -> tuple[Answers, int]:

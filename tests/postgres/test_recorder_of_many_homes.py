@@ -4,21 +4,23 @@ import contextlib
 import random
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 
+from hems.contracts.demand import DemandLevel
 from services.recorder.database import opened
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import Counter
 from services.recorder.domain.energy import MINUTE_US, SECOND_US
 from services.recorder.domain.failures import Unavailable, Unusable
-from services.recorder.domain.records import Happening, MainsRow, Row
+from services.recorder.domain.records import Happening, MainsRow, Row, microseconds
 from services.recorder.many import ManyHistories
 from services.recorder.opening import parse_tariff
-from tests.support.history import START_S, START_US, Place, running, steady
+from tests.support.history import START, START_S, START_US, Place, demand_row, running, steady
 from tests.support.postgres import RealPostgres
 
 FLAT = '{"kind":"flat","per_kwh":0.25,"standing_charge_per_day":0.5}'
@@ -33,19 +35,19 @@ def url(postgres: RealPostgres) -> str:
 
 
 @contextlib.asynccontextmanager
-async def histories(url: str, tariff: str | None = FLAT) -> AsyncGenerator[ManyHistories]:
+async def histories(url: str, tariff: str | None = FLAT, zone: str = "Europe/London") -> AsyncGenerator[ManyHistories]:
     """Opened as the service does at its start; what a test leaves unfinished is as after a kill."""
     async with opened(url) as database:
-        many = ManyHistories(database, Calendar(ZoneInfo("Europe/London")), parse_tariff)
+        many = ManyHistories(database, Calendar(ZoneInfo(zone)), parse_tariff)
         await many.start(tariff, START_S)
         yield many
 
 
-async def counted(many: ManyHistories) -> dict[str, list[Counter]]:
+async def counted(many: ManyHistories, now_s: int = START_S) -> dict[str, list[Counter]]:
     """All sums made, and every home's counters."""
     while await many.fold_due(2):
         pass
-    return await many.counters(list(many.homes), START_S)
+    return await many.counters(list(many.homes), now_s)
 
 
 async def alone(place: Place, rows: Sequence[Row]) -> list[Counter]:
@@ -96,6 +98,25 @@ async def test_what_comes_again_counts_once(url: str) -> None:
         assert await counted(many) == before
         assert await rows_of(many, "mains") == sum(isinstance(row, MainsRow) for _, row in rows)
         assert await rows_of(many, "happening") == 3
+
+
+async def test_demand_states_are_kept_when_they_change(url: str) -> None:
+    """Of each home, changes within a batch are kept, what comes again after a kill is not, whether it carries its time or not."""
+    at = [START + timedelta(seconds=second) for second in range(5)]
+    levels: list[DemandLevel] = ["high", "normal", "high"]
+    timed: list[tuple[str, Row]] = [("timed", demand_row(level, at[second])) for second, level in enumerate(levels)]
+    timeless: list[tuple[str, Row]] = [("old", demand_row(level, None, arrived_at=at[second])) for second, level in enumerate(levels)]
+    async with histories(url) as many:
+        await many.record([*timed[:1], *timeless[:1]])
+        await many.record([*timed[1:], *timeless[1:]])
+    async with histories(url) as many:
+        await many.record([*timed, ("old", demand_row("high", None, arrived_at=at[3]))])
+        await many.record([*timed[:2], ("timed", demand_row("high", at[4]))])
+        async with many.database.reader.connect() as connection:
+            found = await connection.execute(text("SELECT home, at_us, subject FROM happening ORDER BY home, at_us"))
+        assert [tuple(row) for row in found] == [
+            (many.homes[name].id, microseconds(at[second]), level) for name in ("timed", "old") for second, level in enumerate(levels)
+        ]
 
 
 async def test_a_kill_at_any_moment_changes_no_sum(url: str, place: Place) -> None:
@@ -189,6 +210,32 @@ async def test_a_new_tariff_counts_from_now_on_in_every_home(url: str) -> None:
         }
         after = await counted(many)
     assert {name: sums[0].total_mj for name, sums in after.items()} == {name: sums[0].total_mj for name, sums in before.items()}
+
+
+@pytest.mark.parametrize(("first", "second"), [("UTC", "America/New_York"), ("America/New_York", "Asia/Kathmandu")])
+async def test_another_time_zone_counts_nothing_twice(url: str, first: str, second: str) -> None:
+    """The time zone of all is put right: totals stay, also of a home that says nothing any more, and days are the new one's."""
+    names = ["cottage", "flat-1", "silent"]
+    hours = 30 * 3_600
+    async with histories(url, zone=first) as many:
+        await many.record([(name, row) for name in names for row in [*steady(hours, 1_000, every_s=60), *running(120, 500)]])
+        before = await counted(many)
+    async with histories(url, zone=second) as many:
+        await many.fold_due(1)  # a kill after the first of them
+    async with histories(url, zone=second) as many:
+        later = steady(6 * 3_600, 1_000, start_us=START_US + hours * SECOND_US, every_s=60)
+        await many.record([(name, row) for name in names[:2] for row in later])
+        found = await counted(many, START_S + hours)
+        day_s, next_s = many.calendar.day(START_S + hours)
+    for name in names:
+        home, kettle = found[name]
+        ended_s = START_S + hours + (0 if name == "silent" else 6 * 3_600)
+        assert home.total_mj == (ended_s - START_S) * 1_000_000
+        assert kettle.total_mj == before[name][1].total_mj
+        assert home.today_mj == (min(next_s, ended_s) - day_s) * 1_000_000
+    async with histories(url, zone=second) as many:
+        assert not any(home.other_zone for home in many.homes.values())
+        assert await counted(many, START_S + hours) == found
 
 
 async def rows_of(many: ManyHistories, table: str) -> int:

@@ -5,11 +5,15 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from hems.actor.bus import Received
 from hems.actor.settings import HomeSettings
+from hems.contracts.catalog import DEMAND
+from hems.contracts.demand import DemandLevel, DemandState
 from hems.contracts.energy import HistoryQuery
 from services.recorder.domain.energy import MINUTE_US, SECOND_US
 from services.recorder.domain.questions import plan
-from services.recorder.domain.records import MainsRow, StateRow, microseconds
+from services.recorder.domain.records import MainsRow, Row, StateRow, microseconds
+from services.recorder.kept import kept_besides
 from services.recorder.opening import OpenHistory, opened_history
 
 START = datetime(2025, 1, 6, 7, 0, tzinfo=UTC)
@@ -41,6 +45,12 @@ def steady(seconds: int, power_w: float, *, start_us: int = START_US, every_s: i
 def running(minutes: int, power_w: float, *, appliance: str = "kettle", start_us: int = START_US) -> list[StateRow]:
     """An appliance's states, each minute, both ends included."""
     return [StateRow(start_us + minute * MINUTE_US, appliance, True, round(power_w * 1_000), 900) for minute in range(minutes + 1)]
+
+
+def demand_row(level: DemandLevel, as_of: datetime | None, *, arrived_at: datetime | None = None) -> Row:
+    """What becomes of a demand state; without a word, it arrived an hour late."""
+    row = next(row for topic, row in kept_besides() if topic is DEMAND)
+    return row(Received(DemandState(level=level, as_of=as_of), {}, False, arrived_at or START + timedelta(hours=1)))
 
 
 async def ask(

@@ -27,6 +27,7 @@ class Home:
         folded_us: up to here the sums are made.
         dirty: ranges of minutes whose sums are to be made anew.
         noted: those of them that are noted beside the rows.
+        other_zone: its hours and days are still cut by another time zone.
     """
 
     id: int
@@ -36,12 +37,13 @@ class Home:
     folded_us: int = 0
     dirty: list[Range] = field(default_factory=list[Range])
     noted: list[Range] = field(default_factory=list[Range])
+    other_zone: bool = False
 
     @property
     def is_due(self) -> bool:
-        """Whether a minute is over since the sums were made, or something came late."""
+        """Whether a minute is over since the sums were made, something came late, or the time zone is another."""
         minute_over = floor_minute(self.newest_us) > floor_minute(self.folded_us)
-        return bool(self.noted) or (bool(self.dirty) and minute_over)
+        return self.other_zone or bool(self.noted) or (bool(self.dirty) and minute_over)
 
     def pricing(self, calendar: Calendar) -> Pricing:
         """What energy cost and costs there."""
@@ -76,8 +78,9 @@ class Home:
         Args:
             thinned_us: single readings before this are gone, and their sums stay as they are.
         """
-        latest_us, work = floor_minute(self.newest_us) + MINUTE_US, Work(self, self.newest_us, self.dirty, self.noted)
+        latest_us, work = floor_minute(self.newest_us) + MINUTE_US, Work(self, self.newest_us, self.dirty, self.noted, self.other_zone)
         oldest_us = thinned_us and thinned_us + LATE_US
+        self.other_zone = False
         self.dirty, self.noted = [], []  # the next reading touches the minute that has not ended, and the next state what it holds
         bounded = ((max(start_us, oldest_us), min(end_us, latest_us)) for start_us, end_us in merged(work.dirty))
         work.ranges = [(start_us, end_us) for start_us, end_us in bounded if start_us < end_us]
@@ -95,6 +98,7 @@ class Work:
     newest_us: int
     dirty: list[Range]
     noted: list[Range]
+    other_zone: bool
     ranges: list[Range] = field(default_factory=list[Range])
 
     def done(self) -> None:
@@ -105,6 +109,7 @@ class Work:
         """They are not."""
         self.home.dirty = [*self.dirty, *self.home.dirty]
         self.home.noted = [*self.noted, *self.home.noted]
+        self.home.other_zone = self.other_zone
 
 
 def ranges(rows: Iterable[Row]) -> list[Range]:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
+from hems.contracts.demand import DemandLevel
 from services.recorder.database import HEAD, migrate
 from services.recorder.domain.calendar import Calendar
 from services.recorder.domain.counters import EXPORTED, Counter
@@ -17,7 +18,7 @@ from services.recorder.domain.records import Happening, MainsRow
 from services.recorder.domain.tariff import NANO
 from services.recorder.history import History
 from services.recorder.opening import OpenHistory, parse_tariff
-from tests.support.history import START, START_S, START_US, Place, ask, running, steady
+from tests.support.history import START, START_S, START_US, Place, ask, demand_row, running, steady
 
 FLAT = '{"kind": "flat", "per_kwh": 0.3, "standing_charge_per_day": 0.5}'
 DEARER = '{"kind": "flat", "per_kwh": 0.6, "standing_charge_per_day": 0.5}'
@@ -342,6 +343,24 @@ async def test_states_without_a_time_are_kept_when_they_change(place: Place) -> 
         for second, body in enumerate(['{"level":"high"}', '{"level":"high"}', '{"level":"normal"}', '{"level":"high"}']):
             await opened.history.record([Happening("demand", START_US + second, f"key-{second}", body, body)])
         assert [row[2] for row in await ask(opened, "demand")] == [{"level": "high"}, {"level": "normal"}, {"level": "high"}]
+
+
+async def test_demand_states_that_come_again_after_a_kill_are_no_changes(place: Place) -> None:
+    """Several were committed and none acknowledged: all of them come again, in one batch or in several, and each is there once."""
+    at = [START + timedelta(seconds=second) for second in range(4)]
+    levels: list[DemandLevel] = ["high", "normal", "high"]
+    said = [demand_row(level, at[second]) for second, level in enumerate(levels)]
+    async with place.opened() as opened:
+        await opened.history.record(said)
+    async with place.opened() as opened:
+        await opened.history.record(said)
+        await opened.history.record(said[1:2])
+        await opened.history.record([*said[:2], demand_row("high", at[3])])
+        await opened.history.record([demand_row("normal", at[3]), demand_row("normal", at[3] + timedelta(seconds=1))])
+        shown = await ask(opened, "demand")
+    assert [(row[0], row[2]) for row in shown] == [
+        (at[second].isoformat(), {"level": level, "shed": []}) for second, level in enumerate([*levels, "normal"])
+    ]
 
 
 async def test_an_unknown_appliance_is_named_in_the_answer(place: Place) -> None:

@@ -66,6 +66,9 @@ async def test_an_event_sheds_shows_and_brings_back(tmp_path: Path) -> None:
         shown = stage.said(DEMAND)[-1][1]
         assert (shown.level, shown.shed) == ("normal", ())
         assert (shown.saved_kwh or 0) > 0
+        times = [state.as_of for _, state in stage.said(DEMAND)]
+        assert len(set(times)) == len(times)
+        assert None not in times
 
 
 async def test_events_wait_for_a_load_manager_that_is_away(tmp_path: Path) -> None:
