@@ -49,7 +49,7 @@ def test_any_bytes_are_read_or_refused(payload: type[Payload], data: st.DataObje
 
 def test_a_name_that_is_no_text_is_not_repeated_as_it_is() -> None:
     """A refusal names what is wrong; a line break or an escape in a name would break the line that it is logged in."""
-    with pytest.raises(MalformedPayload, match=r"^work") as refused:
+    with pytest.raises(MalformedPayload, match=r"work\.") as refused:
         ServiceHealth.from_wire(b'{"work":{"\\n":null}}')
     assert str(refused.value).isprintable()
 
