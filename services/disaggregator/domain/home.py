@@ -280,12 +280,11 @@ class Home:
         if _ANSWERS not in saved:
             return
         learnt: dict[str, Any] = json.loads(saved[_LEARNT]) if _LEARNT in saved else {}
-        for network in self.networks:
-            network.restore_learnt(learnt.get(network.model.identity, {}))
         answers = json.loads(saved[_ANSWERS])
-        self._restore_trackers(answers)
+        self._restore_trackers(answers)  # first of all: sharing out resets what begins to speak
         for network in self.networks:
             identity = network.model.identity
+            network.restore_learnt(learnt.get(identity, {}))
             if identity in readings["clocks"] and identity in answers["states"]:
                 network.restore(readings["clocks"][identity], answers["states"][identity])
 

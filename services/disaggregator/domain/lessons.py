@@ -108,7 +108,12 @@ class Lessons:
     @classmethod
     def restore(cls, saved: Mapping[str, Any]) -> "Lessons":
         """Go on where `save` was called."""
-        restored = cls(Hindsight.restore(saved["hindsight"]) if saved["hindsight"] else None)
-        restored.words.extend(Word(float(log_odds), bool(ran)) for log_odds, ran in saved["words"])
-        restored.offset = offset(restored.words) if restored.hindsight is None else 0.0
+        restored = cls()
+        restored.recall(saved)
         return restored
+
+    def recall(self, saved: Mapping[str, Any]) -> None:
+        """Take what was saved in the place of what is known."""
+        self.hindsight = Hindsight.restore(saved["hindsight"]) if saved["hindsight"] else None
+        self.words = [Word(float(log_odds), bool(ran)) for log_odds, ran in saved["words"]]
+        self.offset = offset(self.words) if self.hindsight is None else 0.0

@@ -126,4 +126,5 @@ class RunningNetwork:
 
     def restore_learnt(self, saved: Mapping[str, Any]) -> None:
         """Go on with what was learnt."""
-        self.lessons |= {appliance: Lessons.restore(saved[appliance]) for appliance in self.lessons if appliance in saved}
+        for appliance in self.lessons.keys() & saved.keys():
+            self.lessons[appliance].recall(saved[appliance])  # the voices have these at hand

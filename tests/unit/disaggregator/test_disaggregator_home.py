@@ -62,6 +62,21 @@ def test_a_restart_at_any_point_changes_nothing(readings: Readings, cut: int) ->
     assert steps == said(Home(two_clocks()), readings)
 
 
+def test_a_restart_keeps_what_the_home_was_about_to_teach() -> None:
+    """The moments of the last minutes, whose hindsight is still to come, are not lost either."""
+    slow = two_clocks()[0]
+    home = Home([slow])
+    for tick in range(4):
+        home.read(START_S + 30.0 * tick, 2900.0 if tick == 3 else 100.0)
+    kept = home.save()
+    restored = Home([slow])
+    restored.restore(kept)
+    taught = [[network.save_learnt() for network in each.networks] for each in (home, restored)]
+    assert taught[0] == taught[1]
+    assert taught[0][0]["kettle"]["hindsight"]["awaited"]
+    assert all(voice.lessons is network.lessons[voice.head.appliance] for network in restored.networks for voice in network.voices)
+
+
 @settings(max_examples=60)
 @given(histories(), st.integers(0, 80))
 def test_what_comes_later_changes_nothing_said_before(readings: Readings, cut: int) -> None:
