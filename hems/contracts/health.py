@@ -7,17 +7,15 @@ from pydantic import Field
 from hems.contracts.payload import LongText, MalformedPayload, Moment, Payload
 
 
-class ServiceStatus(Payload):
-    """`online` or `offline`, plain; the last will says `offline`."""
+class YesOrNo(Payload):
+    """Whether its one field holds, as one of the two words of `plain`: yes first."""
 
-    plain: ClassVar[str] = "online|offline"
     is_json: ClassVar[bool] = False
-
-    online: bool
 
     def to_wire(self) -> bytes:
         """The plain word."""
-        return b"online" if self.online else b"offline"
+        yes, no = self.plain.split("|")
+        return (yes if all(dict(self).values()) else no).encode()
 
     @classmethod
     def from_wire(cls, raw: bytes) -> Self:
@@ -26,9 +24,18 @@ class ServiceStatus(Payload):
         Raises:
             MalformedPayload: it is another word.
         """
-        if raw not in (b"online", b"offline"):
-            raise MalformedPayload("payload: neither 'online' nor 'offline'")
-        return cls(online=raw == b"online")
+        yes, no = cls.plain.split("|")
+        if raw not in (yes.encode(), no.encode()):
+            raise MalformedPayload(f"payload: neither '{yes}' nor '{no}'")
+        return cls(**dict.fromkeys(cls.model_fields, raw == yes.encode()))
+
+
+class ServiceStatus(YesOrNo):
+    """`online` or `offline`, plain; the last will says `offline`."""
+
+    plain: ClassVar[str] = "online|offline"
+
+    online: bool
 
 
 class ServiceHealth(Payload):
@@ -76,49 +83,17 @@ class BrokerUptime(Payload):
         return cls(seconds=int(number))
 
 
-class TasmotaPresence(Payload):
+class TasmotaPresence(YesOrNo):
     """Tasmota's own plain `Online` or `Offline`; its last will says `Offline`."""
 
     plain: ClassVar[str] = "Online|Offline"
-    is_json: ClassVar[bool] = False
 
     online: bool
 
-    def to_wire(self) -> bytes:
-        """The plain word."""
-        return b"Online" if self.online else b"Offline"
 
-    @classmethod
-    def from_wire(cls, raw: bytes) -> Self:
-        """The plain word.
-
-        Raises:
-            MalformedPayload: it is another word.
-        """
-        if raw not in (b"Online", b"Offline"):
-            raise MalformedPayload("payload: neither 'Online' nor 'Offline'")
-        return cls(online=raw == b"Online")
-
-
-class TasmotaPower(Payload):
+class TasmotaPower(YesOrNo):
     """Tasmota's own plain `ON` or `OFF`."""
 
     plain: ClassVar[str] = "ON|OFF"
-    is_json: ClassVar[bool] = False
 
     on: bool
-
-    def to_wire(self) -> bytes:
-        """The plain word."""
-        return b"ON" if self.on else b"OFF"
-
-    @classmethod
-    def from_wire(cls, raw: bytes) -> Self:
-        """The plain word.
-
-        Raises:
-            MalformedPayload: it is another word.
-        """
-        if raw not in (b"ON", b"OFF"):
-            raise MalformedPayload("payload: neither 'ON' nor 'OFF'")
-        return cls(on=raw == b"ON")
