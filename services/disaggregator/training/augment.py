@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from services.disaggregator.training.activations import Flags, activations, cut, rule_of, running, runs
-from services.disaggregator.training.courses import add_heater, add_wandering, crop_prelude, halved, stretch, warped
+from services.disaggregator.training.courses import add_cycler, add_heater, add_wandering, bared, crop_prelude, halved, stretch, warped
 from services.disaggregator.training.packs import Floats, Recording
 
 
@@ -33,7 +33,7 @@ class Mixture:
     """What an epoch is made of; sequences that no appliance's own variation claims are real mains and count for all.
 
     `heater_share` of them get a heater that no one labelled (`rooms_share` of these are on for hours), `wandering_share` a load
-    without steps.
+    without steps, `cycler_share` one that switches on and off for hours; in `bare_share` the home's base never moves.
     `distractors` are other appliances whose runs are put in as well, without being said. `slow_share` of the sequences
     come from a meter that is half as fast as the clock. In `swap_share` of them a single appliance that runs all day (a
     fridge) gives way to another home's or time's, its time stretched and its power scaled.
@@ -46,11 +46,13 @@ class Mixture:
     heater_share: float = 0.2
     rooms_share: float = 0.25
     wandering_share: float = 0.0
+    cycler_share: float = 0.0
+    bare_share: float = 0.0
     distractors: tuple[tuple[str, Variation], ...] = ()
     distract_share: float = 0.0
     slow_share: float = 0.0
     swap_share: float = 0.0
-    swap_power_w: tuple[float, float] = (55.0, 170.0)
+    swap_power_w: tuple[float, float] = (55.0, 220.0)
     swap_stretch: tuple[float, float] = (0.55, 1.8)
 
 
@@ -154,18 +156,27 @@ class Sequences:
             weight[np.arange(len(weight)) != own] = 0
         if self.random.random() < self.mixture.swap_share:
             mains, power, on = self._swap(home, mains, power, weight)
+        if self._happens(self.mixture.bare_share):
+            metered = power.sum(0)
+            mains = bared(np.maximum(mains - metered, 0), self.random, self.period_s) + metered
         if self.distractors and self.random.random() < self.mixture.distract_share:
             self._distract(mains)
         if self.random.random() < self.mixture.heater_share:
             add_heater(mains, self.random, self.period_s, self.mixture.rooms_share)
         if self.random.random() < self.mixture.wandering_share:
             add_wandering(mains, self.random, self.period_s)
+        if self._happens(self.mixture.cycler_share):
+            add_cycler(mains, self.random, self.period_s)
         factor = np.float32(self.random.uniform(*self.mixture.mains_power))
         base = self.random.uniform(0, self.mixture.base_w) if self.random.random() < 0.3 else 0.0
         if self.random.random() < self.mixture.slow_share:
             mains, power = halved(mains), halved(power)
             on = self._still_on(power, halved(on.astype(np.float32)))
         return mains * factor + np.float32(base), power * factor, on, weight
+
+    def _happens(self, share: float) -> bool:
+        """What never happens asks for no number: sequences drawn before there was such a share are drawn again."""
+        return share > 0 and self.random.random() < share
 
     def _still_on(self, power: Floats, on: Floats) -> Flags:
         """A short load has to reach its threshold in the longer mean; a cycle is on where it was."""

@@ -19,7 +19,7 @@ from services.disaggregator.training.packs import PACKS, Recording, latest, read
 from services.disaggregator.training.population import USUAL_SHARES, weights
 from services.disaggregator.training.progress import tell
 from services.disaggregator.training.recipes import Part, Recipe
-from services.disaggregator.training.thresholds import CYCLES, Thresholds, choose, choose_corrected, corrected_figures
+from services.disaggregator.training.thresholds import CYCLES, choose, choose_corrected, corrected_figures
 from services.disaggregator.training.thresholds import figures as figures_of
 from services.disaggregator.training.train import Plan, train
 
@@ -91,10 +91,13 @@ def calibrated(plan: Plan, models: list[keras.Model], folds: Folds) -> tuple[Tra
     network, said_of = Trained(plan, models, calibrate.Fit(*np.moveaxis(fits, 2, 0))), dict[str, Any]()
     for fit, name in zip(fits, plan.appliances, strict=True):
         true = calibrate.Fit(*fit.T)
-        said_of[name] = [
-            (home, replace(said, probability=calibrate.apply(said.probability, said.quiet, true))) for home, said in folds[name]
-        ]
+        said_of[name] = [(home, _true(said, true)) for home, said in folds[name]]
     return network, said_of
+
+
+def _true(said: Judged, fit: calibrate.Fit) -> Judged:
+    probability = calibrate.apply(said.probability, said.quiet, fit)
+    return replace(said, probability=np.where(said.heard, probability, probability[:, :1]))
 
 
 def _fit(homes: list[tuple[str, Judged]], lag: int) -> calibrate.Fit:
@@ -108,8 +111,10 @@ def _fit(homes: list[tuple[str, Judged]], lag: int) -> calibrate.Fit:
         return calibrate.Fit()
     usual = homes[0][1].appliance in USUAL_SHARES
     each = [
-        calibrate.Evidence(said.probability[:, lag], said.truth_on, said.quiet[:, lag], weights(said.appliance, said.truth_on))
+        calibrate.Evidence(said.probability[heard, lag], truth_on, said.quiet[heard, lag], weights(said.appliance, truth_on))
         for _, said in homes
+        for heard in [said.heard[:, lag]]
+        for truth_on in [said.truth_on[heard]]
     ]
     whole = calibrate.fitted(each, by_quiet=usual)
     if len(homes) < 2 or usual:
@@ -132,7 +137,7 @@ def chosen(recipe: Recipe, name: str, homes: list[tuple[str, Judged]]) -> tuple[
         lag = announcing.corrected_lag_s // recipe.period_s
         homes = [(home, replace(said, probability=learnt(said.probability, said.mains_w, said.place, lag))) for home, said in homes]
     pairs = [said for _, said in homes]
-    now = choose(pairs, announcing.false_a_day) if pairs else Thresholds(0.5, 0.3, announcing.minimum_on_s, announcing.minimum_off_s)
+    now = choose(pairs, announcing.false_a_day, announcing.off_shares) if pairs else announcing.unjudged
     later, hold_s = choose_corrected(pairs, column) if pairs else (0.5, 0)
     entry = {
         "name": name,

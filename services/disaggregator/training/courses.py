@@ -5,6 +5,9 @@ import numpy.typing as npt
 
 from services.disaggregator.training.packs import Floats
 
+Times = npt.NDArray[np.float64]
+_REACH_S = 1800
+
 
 def add_heater(mains: Floats, random: np.random.Generator, period_s: float, rooms_share: float) -> None:
     """Put in a heater that no one labelled: a shower, an oven, an iron, a heated room; never what a kettle or a microwave looks like."""
@@ -38,6 +41,37 @@ def add_wandering(mains: Floats, random: np.random.Generator, period_s: float) -
     knots = np.abs(np.cumsum(random.normal(0, 1, len(mains) // apart + 2)))
     course = np.interp(np.arange(len(mains)), np.arange(len(knots)) * apart, knots / max(1.0, float(knots.max())))
     mains += np.float32(_between(50, 1500, random)) * course.astype(np.float32)
+
+
+def add_cycler(mains: Floats, random: np.random.Generator, period_s: float) -> None:
+    """Put in what switches on and off for hours all by itself, and draws too much for a fridge: a room's heater, a dehumidifier, a pump.
+
+    Its edges lie between samples, as a meter's means show them: with edges on samples it is known by them, and its power is not learnt.
+    """
+    power_w, duty, cycle_s = _between(260, 600, random), random.uniform(0.2, 0.8), _between(600, 3600, random)
+    cycles = 1 + int(_between(3600, 120_000, random) / cycle_s)
+    edges_s = np.cumsum(np.tile([1 - duty, duty], cycles) * cycle_s * random.uniform(0.8, 1.25, 2 * cycles))
+    share = share_on(edges_s, int(edges_s[-1] / period_s) + 2, period_s)
+    share *= 1 + random.normal(0, random.uniform(0, 0.008), len(share))
+    start = int(random.integers(-len(share) // 2, len(mains)))
+    first, end = max(0, start), min(len(mains), start + len(share))
+    mains[first:end] += (power_w * share[first - start : end - start]).astype(np.float32)
+
+
+def share_on(edges_s: Times, size: int, period_s: float) -> Times:
+    """How much of each of `size` samples something is on that starts and stops at these times in turn."""
+    lasting_s = np.diff(edges_s, prepend=0.0)
+    lasting_s[::2] = 0  # off until the first, third, ... of the edges
+    return np.diff(np.interp(np.arange(size + 1) * period_s, edges_s, np.cumsum(lasting_s))) / period_s
+
+
+def bared(others: Floats, random: np.random.Generator, period_s: float) -> Floats:
+    """The rest of a home [samples] with all that is small taken out: a base that hardly moves, and what stands out from it."""
+    reach = int(_REACH_S / period_s)
+    lowest = np.lib.stride_tricks.sliding_window_view(np.pad(others, (reach, 0), "edge"), reach + 1).min(1)
+    outstanding = np.maximum(others - lowest - _between(20, 200, random), 0)
+    noise_w = random.normal(0, random.choice([0.0, 0.5, 2.0]), len(others))
+    return (outstanding + _between(30, 400, random) + noise_w).astype(np.float32)
 
 
 def halved(values: Floats) -> Floats:

@@ -134,9 +134,10 @@ def calibration_error(probability: Floats, truth_on: Flags, bins: int = 15) -> f
 
 @dataclass
 class Judged:
-    """What was said of a home and how quiet it was then, [samples, lags], and what is true, [samples]: the samples at which all are known.
+    """What was said of a home and how quiet it was then, [samples, lags], and what is true, [samples]: the samples of which that is known.
 
-    `mains_w` and `place` are the mains, and where in the whole recording these samples lie.
+    `mains_w` and `place` are the mains, and where in the whole recording these samples lie. Where a gap came before a lag was over,
+    what was said at once stands in its place, as in the service, and `heard` [samples, lags] is false.
     """
 
     probability: Floats
@@ -148,6 +149,7 @@ class Judged:
     mains_w: Floats
     place: npt.NDArray[np.int64]
     quiet: Floats
+    heard: Flags
 
     @property
     def days(self) -> float:
@@ -162,9 +164,12 @@ def judged(said: Said, recording: Recording, plan: Plan) -> dict[str, Judged]:
         if name in recording.truth_w:
             power_w = recording.truth_w[name]
             truth_on = running(power_w, rule_of(name, period_s), period_s)
-            known: npt.NDArray[np.bool_] = np.isfinite(power_w) & np.isfinite(said.probability[:, index]).all(1)
-            parts = (said.probability[known, index], said.watts[known, index], truth_on[known], power_w[known])
-            homes[name] = Judged(*parts, period_s, name, recording.mains_w[known], np.flatnonzero(known), said.quiet[known])
+            probability, watts = said.probability[:, index], said.watts[:, index]
+            known: Flags = np.isfinite(power_w) & np.isfinite(probability[:, 0])
+            heard = np.isfinite(probability[known])
+            told = [np.where(heard, values[known], values[known, :1]) for values in (probability, watts)]
+            rest = (recording.mains_w[known], np.flatnonzero(known), said.quiet[known], heard)
+            homes[name] = Judged(*told, truth_on[known], power_w[known], period_s, name, *rest)
     return homes
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from services.disaggregator.training.augment import Mixture, Variation
 from services.disaggregator.training.network import Shape
+from services.disaggregator.training.thresholds import OFF_SHARES, Thresholds
 from services.disaggregator.training.train import Plan
 
 
@@ -12,6 +13,7 @@ class Announcing:
     """How one appliance's probability becomes running; thresholds come from homes left out.
 
     What `learns_from_hindsight` is corrected by what the home teaches, as the service does it, before thresholds are chosen.
+    `off_shares`: of the threshold to start, from which the one to stop is chosen; a single home is no measure of it.
     """
 
     corrected_lag_s: int
@@ -20,6 +22,12 @@ class Announcing:
     typical_power_w: float = 0
     false_a_day: float = 1.0
     learns_from_hindsight: bool = False
+    off_shares: tuple[float, ...] = OFF_SHARES
+
+    @property
+    def unjudged(self) -> Thresholds:
+        """Where no home was left out to choose from."""
+        return Thresholds(0.5, 0.3, self.minimum_on_s, self.minimum_off_s)
 
 
 @dataclass(frozen=True)
@@ -152,18 +160,19 @@ FRIDGE_60S = Recipe(
                 ("fridge",),
                 60,
                 Shape(1, (64, 64), 32, (0, 2, 10)),
-                Mixture(base_w=250.0, heater_share=0.1, swap_share=0.7),
-                epochs=7,
+                Mixture(base_w=250.0, heater_share=0.1, cycler_share=0.2, bare_share=0.3, swap_share=0.7),
+                epochs=12,
                 batches=44,
                 streams=24,
                 length=1024,
                 truncation=96,
+                restart_share=0.2,
             ),
             ("ukdale_house1_60s", "refit_house2_8s", "ukdale_house5_6s_1day"),
             ("refit_house2_8s",),
         ),
     ),
-    {"fridge": Announcing(600, 0, 0, 90, 50.0)},
+    {"fridge": Announcing(600, 0, 0, 90, 50.0, off_shares=(0.6,))},
 )
 
 RECIPES = {recipe.name: recipe for recipe in (UK_30S, FRIDGE_60S)}

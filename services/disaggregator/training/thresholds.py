@@ -79,10 +79,13 @@ def choose_corrected(homes: list[Judged], column: int) -> tuple[float, int]:
     return _plainest(thresholds, [means[one, hold] for one in thresholds]), hold
 
 
-def choose(homes: list[Judged], false_a_day: float) -> Thresholds:
-    """The best mean over the homes of sample F1 in a usual home, half the starts' F1, less a tenth a false start over the budget."""
+def choose(homes: list[Judged], false_a_day: float, off_shares: tuple[float, ...] = OFF_SHARES) -> Thresholds:
+    """The best mean over the homes of sample F1 in a usual home, half the starts' F1, less a tenth a false start over the budget.
+
+    `off_shares`: by how much lower than the threshold to start the one to stop may be.
+    """
     cycle = homes[0].appliance in CYCLES
-    shapes = list(product(OFF_SHARES, MINIMUM_ON_S if cycle else (0,), MINIMUM_OFF_S if cycle else (0,)))
+    shapes = list(product(off_shares, MINIMUM_ON_S if cycle else (0,), MINIMUM_OFF_S if cycle else (0,)))
     worth = {shape: [_mean_worth(homes, _thresholds(on, *shape), false_a_day) for on in ON] for shape in shapes}
     best = max(shapes, key=lambda shape: max(worth[shape]))
     return _thresholds(_plainest(list(ON), worth[best]), *best)

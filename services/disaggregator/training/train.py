@@ -16,10 +16,15 @@ from services.disaggregator.training.network import Shape, blindfold, build, ove
 from services.disaggregator.training.packs import Floats, Recording
 from services.disaggregator.training.progress import tell
 
+RESTART = 64
+
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained; an epoch is `batches` batches of `streams` sequences of `length` samples."""
+    """How a network is trained; an epoch is `batches` batches of `streams` sequences of `length` samples.
+
+    In `restart_share` of the batches the meter falls silent every RESTART samples: what a home says right after a gap counts too.
+    """
 
     appliances: tuple[str, ...]
     period_s: int
@@ -34,6 +39,7 @@ class Plan:
     weight_decay: float = 1e-4
     watts_weight: float = 0.5
     importance: tuple[float, ...] = ()
+    restart_share: float = 0.0
     seed: int = 1
 
 
@@ -47,12 +53,16 @@ class Tensors:
     weight: Floats
 
 
-def tensors(batch: Batch, plan: Plan) -> Tensors:
-    """Features, recent samples and lagged targets; a lag's first samples do not count."""
+def tensors(batch: Batch, plan: Plan, restart: int | None = None) -> Tensors:
+    """Features, recent samples and lagged targets; a lag's first samples do not count. Every `restart` samples all begins anew."""
     scales_w = np.array([rule_of(name, plan.period_s).scale_w for name in plan.appliances], np.float32)
-    inputs = [over_sequences(batch.mains_w, plan.period_s), look_back(batch.mains_w, plan.shape.ages)]
+    count, samples = batch.mains_w.shape
+    mains_w = batch.mains_w.reshape(-1, restart or samples)
+    inputs = [over_sequences(mains_w, plan.period_s), look_back(mains_w, plan.shape.ages)]
     inputs[0][..., list(plan.shape.blind_to)] = 0
-    return Tensors(inputs, *(_lagged(values, plan.shape.lags) for values in (batch.on, batch.power_w / scales_w, batch.weight)))
+    targets = [values.reshape(*mains_w.shape, -1) for values in (batch.on, batch.power_w / scales_w, batch.weight)]
+    joined = [values.reshape(count, samples, -1) for values in (*inputs, *(_lagged(values, plan.shape.lags) for values in targets))]
+    return Tensors(joined[:2], *joined[2:])
 
 
 def _lagged(values: Floats, lags: tuple[int, ...]) -> Floats:
@@ -81,7 +91,8 @@ def train(
     for epoch in range(plan.epochs):
         began, losses = time.monotonic(), list[float]()
         for _ in range(plan.batches):
-            losses += _batch(step, tensors(sequences.draw(plan.streams), plan), plan)
+            restart = RESTART if plan.restart_share and random.random() < plan.restart_share else None
+            losses += _batch(step, tensors(sequences.draw(plan.streams), plan, restart), plan, restart)
         loss = float(np.mean(losses))
         tell(f"epoch {epoch + 1}/{plan.epochs} loss {loss:.4f} {time.monotonic() - began:.0f} s")
         if watch:
@@ -91,10 +102,11 @@ def train(
     return model
 
 
-def _batch(step: Any, data: Tensors, plan: Plan) -> list[float]:
-    states, losses = zero_states(plan.shape, plan.streams), list[float]()
-    for first in range(0, plan.length, plan.truncation):
-        part = slice(first, first + plan.truncation)
+def _batch(step: Any, data: Tensors, plan: Plan, restart: int | None) -> list[float]:
+    states, losses, size = zero_states(plan.shape, plan.streams), list[float](), restart or plan.truncation
+    for first in range(0, plan.length, size):
+        part = slice(first, first + size)
+        states = zero_states(plan.shape, plan.streams) if restart else states
         inputs = [tf.constant(values[:, part]) for values in data.inputs]
         targets = [tf.constant(values[:, part]) for values in (data.on, data.watts, data.weight)]
         loss, states = step(inputs, targets, states)

@@ -12,7 +12,7 @@ pytest.importorskip("tf2onnx")
 import onnx
 import tensorflow as tf
 
-from services.disaggregator.training import calibrate, export, features, graph, network, stages
+from services.disaggregator.training import augment, calibrate, export, features, graph, network, stages, train
 from services.disaggregator.training.recipes import RECIPES
 from services.disaggregator.training.train import Plan
 
@@ -108,3 +108,16 @@ def test_the_stages_show_the_features(period_s: int) -> None:
     shown = np.array(seen)
     np.testing.assert_allclose(shown[:, matrices.features], features.over_sequences(power_w[None], period_s)[0], atol=2e-5)
     np.testing.assert_allclose(shown[:, matrices.window], features.look_back(power_w[None], features.window_ages(lags))[0], atol=2e-5)
+
+
+def test_after_a_gap_nothing_is_carried() -> None:
+    """Cut into parts that begin anew, a sequence is seen as so many short ones; the first samples of a lag count for nothing in each."""
+    plan = RECIPES["fridge_60s"].parts[0].plan
+    random = np.random.default_rng(8)
+    mains_w = random.uniform(50, 900, (2, 64)).astype(np.float32)
+    ones = np.ones((2, 64, 1), np.float32)
+    whole = train.tensors(augment.Batch(mains_w, 80 * ones, ones, ones), plan, 32)
+    half = train.tensors(augment.Batch(mains_w[:, 32:], 80 * ones[:, 32:], ones[:, 32:], ones[:, 32:]), plan)
+    for got, expected in zip((*whole.inputs, whole.on, whole.weight), (*half.inputs, half.on, half.weight), strict=True):
+        assert np.array_equal(got[:, 32:], expected)
+    assert whole.weight[0, :, -1].sum() == 2 * (32 - plan.shape.lags[-1])

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
-from services.disaggregator.training import build, folds, network
+from services.disaggregator.training import build, folds, measures, network
 from services.disaggregator.training.measures import Judged
-from services.disaggregator.training.packs import PACKS
+from services.disaggregator.training.packs import PACKS, Recording
 from services.disaggregator.training.recipes import RECIPES, UK_30S
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -38,9 +38,9 @@ def said(offset: float) -> list[tuple[str, Judged]]:
     heard.append(("REFIT 2", np.clip(random.random(4000) + offset, 0, 1)))
     watts = np.full((4000, 3), 1000, np.float32)
     power_w = np.where(truth_on, np.float32(1000), np.float32(0))
-    place, quiet = np.arange(4000), np.zeros((4000, 3), np.float32)
+    rest = (power_w, np.arange(4000), np.zeros((4000, 3), np.float32), np.ones((4000, 3), bool))
     return [
-        (home, Judged(np.repeat(each.astype(np.float32)[:, None], 3, 1), watts, truth_on, power_w, 30, "dishwasher", power_w, place, quiet))
+        (home, Judged(np.repeat(each.astype(np.float32)[:, None], 3, 1), watts, truth_on, power_w, 30, "dishwasher", *rest))
         for home, each in heard
     ]
 
@@ -55,6 +55,19 @@ def test_the_home_left_out_has_no_say() -> None:
         made.append((entries, [[part.tolist() for part in each.fit] for each in networks]))
     assert made[0] == made[1]
     assert [entry["name"] for entry in made[0][0]] == list(UK_30S.announcing)
+
+
+def test_before_a_gap_what_was_said_at_once_stands() -> None:
+    """There is no later: the last samples before a gap are judged by their first word, and have no part in the later ones' calibration."""
+    plan = RECIPES["fridge_60s"].parts[0].plan
+    mains_w = np.full(40, 200, np.float32)
+    mains_w[20] = np.nan
+    recording = Recording("REFIT 2", "refit_house2_8s", 60, 0.0, mains_w, {"fridge": np.full(40, 80, np.float32)})
+    said = measures.judged(measures.say(network.build(plan.shape), plan, recording), recording, plan)["fridge"]
+    assert said.place.tolist() == [*range(20), *range(21, 40)]
+    assert said.heard[:, -1].tolist() == [True] * 10 + [False] * 10 + [True] * 9 + [False] * 10
+    assert np.isfinite(said.probability).all()
+    assert np.array_equal(said.probability[10:20, -1], said.probability[10:20, 0])
 
 
 def test_a_fold_speaks_only_of_what_its_home_is_judged_on() -> None:

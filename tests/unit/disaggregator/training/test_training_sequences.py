@@ -147,6 +147,37 @@ def test_wandering_has_no_steps() -> None:
         assert np.abs(np.diff(mains_w)).max() <= 0.8 * mains_w.max()
 
 
+def test_edges_lie_between_samples() -> None:
+    """On from 30 to 90 s and from 150 to 200 s, in samples of a minute."""
+    assert courses.share_on(np.array([30.0, 90.0, 150.0, 200.0]), 5, 60).tolist() == pytest.approx([0.5, 0.5, 0.5, 20 / 60, 0])
+
+
+def test_what_cycles_draws_more_than_a_fridge() -> None:
+    """It is on and off in turn, for hours, at one power, and its edges are seen to be anywhere within a sample."""
+    random, partial = np.random.default_rng(6), 0
+    for _ in range(100):
+        mains_w = np.zeros(1024, np.float32)
+        courses.add_cycler(mains_w, random, 60)
+        power_w = float(mains_w.max())
+        assert 260 * 0.95 <= power_w <= 600 * 1.05
+        starts = len(activations.runs(mains_w > power_w / 2))
+        assert starts <= 1024 / 8
+        partial += int(((mains_w > 0.1 * power_w) & (mains_w < 0.9 * power_w)).sum())
+    assert partial > 500
+
+
+def test_a_bare_home_has_a_base_that_hardly_moves() -> None:
+    """What is small is gone; a kettle stands out as before."""
+    random = np.random.default_rng(7)
+    for _ in range(20):
+        others = 200 + random.uniform(0, 15, 600).astype(np.float32)
+        others[300:305] += 2700
+        bare = courses.bared(others, random, 60)
+        still = np.delete(bare, slice(300, 305))
+        assert still.std() < 3
+        assert 2450 < bare[300:305].mean() - still.mean() <= 2720
+
+
 def test_a_fit_makes_a_boastful_probability_true() -> None:
     """What claims .8 and is so half of the time is said with .5; half of the fit stays between."""
     random = np.random.default_rng(6)
