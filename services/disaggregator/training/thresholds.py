@@ -82,7 +82,7 @@ def choose_corrected(homes: list[Judged], column: int) -> tuple[float, int]:
 def choose(homes: list[Judged], false_a_day: float, off_shares: tuple[float, ...] = OFF_SHARES) -> Thresholds:
     """The best mean over the homes of sample F1 in a usual home, half the starts' F1, less a tenth a false start over the budget.
 
-    `off_shares`: by how much lower than the threshold to start the one to stop may be.
+    `off_shares`: what shares of the threshold to start the one to stop may be.
     """
     cycle = homes[0].appliance in CYCLES
     shapes = list(product(off_shares, MINIMUM_ON_S if cycle else (0,), MINIMUM_OFF_S if cycle else (0,)))
