@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from services.disaggregator.training.activations import Flags, activations, cut, rule_of, running, runs
-from services.disaggregator.training.courses import add_cycler, add_heater, add_wandering, bared, crop_prelude, halved, stretch, warped
+from services.disaggregator.training.courses import (
+    add_cycler,
+    add_heater,
+    add_wandering,
+    bared,
+    crop_prelude,
+    halved,
+    somewhere,
+    stretch,
+    warped,
+)
 from services.disaggregator.training.packs import Floats, Recording
 
 
@@ -100,6 +110,11 @@ def home_of(recording: Recording, appliances: tuple[str, ...]) -> Home:
     )
 
 
+def happens(share: float, random: np.random.Generator) -> bool:
+    """What never happens asks for no number: sequences drawn before there was such a share are drawn again."""
+    return share > 0 and random.random() < share
+
+
 def shown_share(mains_w: Floats, power_w: Floats, spans: list[tuple[int, int]], reach: int = 7) -> float:
     """The mains' step by the appliance's own, the median over its starts and ends; 1 where there are few."""
     edges = [edge for start, end in spans if end - start > reach for edge in (start, end)][:2000]
@@ -156,7 +171,7 @@ class Sequences:
             weight[np.arange(len(weight)) != own] = 0
         if self.random.random() < self.mixture.swap_share:
             mains, power, on = self._swap(home, mains, power, weight)
-        if self._happens(self.mixture.bare_share):
+        if happens(self.mixture.bare_share, self.random):
             metered = power.sum(0)
             mains = bared(np.maximum(mains - metered, 0), self.random, self.period_s) + metered
         if self.distractors and self.random.random() < self.mixture.distract_share:
@@ -165,7 +180,7 @@ class Sequences:
             add_heater(mains, self.random, self.period_s, self.mixture.rooms_share)
         if self.random.random() < self.mixture.wandering_share:
             add_wandering(mains, self.random, self.period_s)
-        if self._happens(self.mixture.cycler_share):
+        if happens(self.mixture.cycler_share, self.random):
             add_cycler(mains, self.random, self.period_s)
         factor = np.float32(self.random.uniform(*self.mixture.mains_power))
         base = self.random.uniform(0, self.mixture.base_w) if self.random.random() < 0.3 else 0.0
@@ -173,10 +188,6 @@ class Sequences:
             mains, power = halved(mains), halved(power)
             on = self._still_on(power, halved(on.astype(np.float32)))
         return mains * factor + np.float32(base), power * factor, on, weight
-
-    def _happens(self, share: float) -> bool:
-        """What never happens asks for no number: sequences drawn before there was such a share are drawn again."""
-        return share > 0 and self.random.random() < share
 
     def _still_on(self, power: Floats, on: Floats) -> Flags:
         """A short load has to reach its threshold in the longer mean; a cycle is on where it was."""
@@ -219,7 +230,7 @@ class Sequences:
     def _insert(self, mains: Floats, power: Floats, on: Flags, own: int) -> None:
         name = self.appliances[own]
         piece = self._varied(self._piece(self.library[own]), name, self.mixture.own[name])
-        first, last, part = self._put(piece, len(mains))
+        first, last, part = somewhere(piece, len(mains), self.random)
         if on[max(0, first - 4) : last + 4].any():
             return
         mains[first:last] += part
@@ -244,18 +255,12 @@ class Sequences:
         index = int(self.random.integers(len(self.distractors)))
         name, library = self.distractors[index]
         piece = self._varied(self._piece(library), name, self.mixture.distractors[index][1])
-        first, last, part = self._put(piece, len(mains))
+        first, last, part = somewhere(piece, len(mains), self.random)
         mains[first:last] += part
 
     def _piece(self, library: list[list[Floats]]) -> Floats:
         pieces = library[int(self.random.integers(len(library)))]
         return pieces[int(self.random.integers(len(pieces)))]
-
-    def _put(self, piece: Floats, size: int) -> tuple[int, int, Floats]:
-        """Somewhere in the sequence: first and last (exclusive) index, and the part of the piece that lies inside."""
-        start = int(self.random.integers(-len(piece) // 2, max(1, size)))
-        first, last = max(0, start), max(0, min(size, start + len(piece)))
-        return first, max(first, last), piece[first - start : max(first, last) - start]
 
     def _varied(self, piece: Floats, name: str, variation: Variation) -> Floats:
         """One activation with its prelude cropped, its time stretched and its power scaled."""

@@ -110,17 +110,18 @@ def _fit(homes: list[tuple[str, Judged]], lag: int) -> calibrate.Fit:
     if not homes:
         return calibrate.Fit()
     usual = homes[0][1].appliance in USUAL_SHARES
-    each = [
-        calibrate.Evidence(said.probability[heard, lag], truth_on, said.quiet[heard, lag], weights(said.appliance, truth_on))
-        for _, said in homes
-        for heard in [said.heard[:, lag]]
-        for truth_on in [said.truth_on[heard]]
-    ]
+    each = [_evidence(said, lag) for _, said in homes]
     whole = calibrate.fitted(each, by_quiet=usual)
     if len(homes) < 2 or usual:
         return whole
     wrong = [max(_wrong_without(each, number, share) for number in range(len(each))) for share in FIT_SHARES]
     return calibrate.shrunk(whole, FIT_SHARES[int(np.argmin(wrong))])
+
+
+def _evidence(said: Judged, lag: int) -> calibrate.Evidence:
+    heard = said.heard[:, lag]
+    truth_on = said.truth_on[heard]
+    return calibrate.Evidence(said.probability[heard, lag], truth_on, said.quiet[heard, lag], weights(said.appliance, truth_on))
 
 
 def _wrong_without(each: list[calibrate.Evidence], number: int, share: float) -> float:

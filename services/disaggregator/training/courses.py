@@ -1,23 +1,33 @@
 """Courses of power that are put into a home's mains, and one that is changed: what makes one home look like another."""
 
+from typing import Any, TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from services.disaggregator.training.packs import Floats
 
 Times = npt.NDArray[np.float64]
+Course = TypeVar("Course", bound=npt.NDArray[Any])
 _REACH_S = 1800
 
 
 def add_heater(mains: Floats, random: np.random.Generator, period_s: float, rooms_share: float) -> None:
     """Put in a heater that no one labelled: a shower, an oven, an iron, a heated room; never what a kettle or a microwave looks like."""
-    power_w = float(np.exp(random.uniform(np.log(600), np.log(9500))))
+    power_w = _between(600, 9500, random)
     size = int(heating_minutes(power_w, random, rooms_share) * 60 / period_s) + 1
     cycle_s, duty = random.uniform(60, 600), random.uniform(0.3, 1.0)
-    start = int(random.integers(-size // 2, len(mains)))
-    phase = (np.arange(size) * period_s) % cycle_s < duty * cycle_s if random.random() < 0.4 and power_w < 3300 else np.ones(size, bool)
-    first, end = max(0, start), min(len(mains), start + size)
-    mains[first:end] += np.float32(power_w) * phase[first - start : end - start]
+    first, end, at = somewhere(np.arange(size), len(mains), random)
+    cycles = random.random() < 0.4 and power_w < 3300
+    on = (at * period_s) % cycle_s < duty * cycle_s if cycles else np.ones(len(at), bool)
+    mains[first:end] += np.float32(power_w) * on
+
+
+def somewhere(course: Course, size: int, random: np.random.Generator) -> tuple[int, int, Course]:
+    """A place for a course in a sequence of `size` samples: first and last (exclusive) index, and the part of it that lies inside."""
+    start = int(random.integers(-len(course) // 2, max(1, size)))
+    first, end = max(0, start), max(0, min(size, start + len(course)))
+    return first, max(first, end), course[first - start : max(first, end) - start]
 
 
 def heating_minutes(power_w: float, random: np.random.Generator, rooms_share: float) -> float:
@@ -53,9 +63,8 @@ def add_cycler(mains: Floats, random: np.random.Generator, period_s: float) -> N
     edges_s = np.cumsum(np.tile([1 - duty, duty], cycles) * cycle_s * random.uniform(0.8, 1.25, 2 * cycles))
     share = share_on(edges_s, int(edges_s[-1] / period_s) + 2, period_s)
     share *= 1 + random.normal(0, random.uniform(0, 0.008), len(share))
-    start = int(random.integers(-len(share) // 2, len(mains)))
-    first, end = max(0, start), min(len(mains), start + len(share))
-    mains[first:end] += (power_w * share[first - start : end - start]).astype(np.float32)
+    first, end, part = somewhere(power_w * share, len(mains), random)
+    mains[first:end] += part.astype(np.float32)
 
 
 def share_on(edges_s: Times, size: int, period_s: float) -> Times:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from services.disaggregator.training.activations import rule_of
-from services.disaggregator.training.augment import Batch, Mixture, Sequences
+from services.disaggregator.training.augment import Batch, Mixture, Sequences, happens
 from services.disaggregator.training.features import look_back, over_sequences
 from services.disaggregator.training.network import Shape, blindfold, build, over_time, zero_states
 from services.disaggregator.training.packs import Floats, Recording
@@ -91,7 +91,7 @@ def train(
     for epoch in range(plan.epochs):
         began, losses = time.monotonic(), list[float]()
         for _ in range(plan.batches):
-            restart = RESTART if plan.restart_share and random.random() < plan.restart_share else None
+            restart = RESTART if happens(plan.restart_share, random) else None
             losses += _batch(step, tensors(sequences.draw(plan.streams), plan, restart), plan, restart)
         loss = float(np.mean(losses))
         tell(f"epoch {epoch + 1}/{plan.epochs} loss {loss:.4f} {time.monotonic() - began:.0f} s")
